@@ -1,0 +1,291 @@
+//! A conversation: its state, how events fold into it, and what it decides.
+//!
+//! State is numbers that only grow, and events carry absolute numbers: folding an event twice or
+//! late changes nothing, and the log can still be folded after a message was erased from it.
+
+mod cursor;
+mod recent;
+mod send;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+pub use recent::{RECENT_MESSAGES, Recent, Sent};
+
+use crate::{
+    body::Body,
+    event::{Event, EventData},
+    ids::{ClientMessageId, ConversationId, DeviceId, Kind, UserId},
+    timestamp::Timestamp,
+};
+
+/// How far one person has come; `read <= delivered`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Cursor {
+    pub read: u64,
+    pub delivered: u64,
+}
+
+/// Everything that a decision needs to know.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Conversation {
+    /// Of the last event; 0 before the first.
+    pub version: u64,
+    /// conversationSeq of the last message; 0 before the first.
+    pub last_seq: u64,
+    /// People without an entry are at zero.
+    pub cursors: BTreeMap<UserId, Cursor>,
+    pub recent: Recent,
+}
+
+/// What may be asked of a conversation, with everything that is not its own to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    pub conversation_id: ConversationId,
+    pub actor: Actor,
+    pub time: Timestamp,
+    /// UUIDv7 for the event, should there be one; also the id of the message it sends.
+    pub event_id: Uuid,
+    pub action: Action,
+}
+
+/// Whose act it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    pub user_id: UserId,
+    pub device_id: Option<DeviceId>,
+    pub scope: Scope,
+}
+
+/// On whose behalf the caller speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// A person, for themselves.
+    User,
+    /// A backend service of the marketplace, for a person.
+    Service,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    SendMessage {
+        client_message_id: ClientMessageId,
+        /// Already [`Body::validated`].
+        body: Body,
+        reply_to: Option<u64>,
+    },
+    MarkDelivered {
+        through_seq: u64,
+    },
+    MarkRead {
+        through_seq: u64,
+    },
+}
+
+/// Why a conversation says no. Nothing has changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("there is no such conversation")]
+    NotFound,
+    #[error("only a backend service may send this kind of message")]
+    ServicesOnly,
+    #[error("the clientMessageId {0} already names a message with another body")]
+    ClientMessageIdReused(ClientMessageId),
+    #[error("replyTo names no message; the last one is {last_seq}")]
+    ReplyBeyondLast { last_seq: u64 },
+    #[error("the last message is {last_seq}")]
+    CursorBeyondLast { last_seq: u64 },
+}
+
+/// What the caller of an accepted command is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Answer {
+    Sent {
+        client_message_id: ClientMessageId,
+        message_id: Uuid,
+        conversation_seq: u64,
+        version: u64,
+        /// The message was there already: these are its first numbers.
+        duplicate: bool,
+    },
+    /// Where the caller's cursors are now; `version` is the conversation's.
+    Cursor { version: u64, read_seq: u64, delivered_seq: u64 },
+}
+
+impl Conversation {
+    /// Folds one event. Total: an event that is known, late or out of place changes nothing.
+    pub fn evolve(&mut self, event: &Event) {
+        match &event.data {
+            EventData::MessageSent(sent) => {
+                self.last_seq = self.last_seq.max(sent.conversation_seq);
+                self.raise(&event.actor, sent.conversation_seq, sent.conversation_seq);
+                self.recent.record(&event.actor, sent, event.version);
+            }
+            EventData::CursorDelivered(moved) => self.raise(&moved.user_id, 0, moved.through_seq),
+            EventData::CursorRead(moved) => {
+                self.raise(&moved.user_id, moved.through_seq, moved.through_seq);
+            }
+        }
+        self.version = self.version.max(event.version);
+    }
+
+    /// Decides a command: one event, none if it changes nothing, or a refusal.
+    pub fn decide(&self, command: &Command) -> Result<Option<Event>, Refusal> {
+        if !self.is_member(&command.conversation_id, &command.actor.user_id) {
+            return Err(Refusal::NotFound);
+        }
+        let data = match &command.action {
+            Action::SendMessage { client_message_id, body, reply_to } => {
+                self.send(command, client_message_id, body, *reply_to)?
+            }
+            Action::MarkDelivered { through_seq } => {
+                self.mark_delivered(&command.actor.user_id, *through_seq)?
+            }
+            Action::MarkRead { through_seq } => {
+                self.mark_read(&command.actor.user_id, *through_seq)?
+            }
+        };
+        Ok(data.map(|data| Event {
+            id: command.event_id,
+            subject: command.conversation_id.clone(),
+            time: command.time,
+            version: self.version.saturating_add(1),
+            actor: command.actor.user_id.clone(),
+            device: command.actor.device_id.clone(),
+            data,
+        }))
+    }
+
+    /// What to tell the caller of `command`, asked of the state *after* its event was folded.
+    /// `changed` says whether there was an event.
+    pub fn answer(&self, command: &Command, changed: bool) -> Option<Answer> {
+        let actor = &command.actor.user_id;
+        match &command.action {
+            Action::SendMessage { client_message_id, .. } => {
+                let sent = self.recent.get(actor, client_message_id)?;
+                Some(Answer::Sent {
+                    client_message_id: client_message_id.clone(),
+                    message_id: sent.message_id,
+                    conversation_seq: sent.conversation_seq,
+                    version: sent.version,
+                    duplicate: !changed,
+                })
+            }
+            Action::MarkDelivered { .. } | Action::MarkRead { .. } => {
+                let cursor = self.cursor(actor);
+                Some(Answer::Cursor {
+                    version: self.version,
+                    read_seq: cursor.read,
+                    delivered_seq: cursor.delivered,
+                })
+            }
+        }
+    }
+
+    pub fn cursor(&self, user: &UserId) -> Cursor {
+        self.cursors.get(user).copied().unwrap_or_default()
+    }
+
+    /// About how much memory this state takes, in bytes.
+    pub fn size_bytes(&self) -> usize {
+        size_of::<Self>() + self.cursors.len() * 64 + self.recent.size_bytes()
+    }
+
+    fn is_member(&self, id: &ConversationId, user: &UserId) -> bool {
+        match id.kind() {
+            Kind::Direct => id.is_direct_member(user),
+            // Nobody is a member of a conversation that was never created.
+            Kind::Group | Kind::Channel => false,
+        }
+    }
+
+    fn raise(&mut self, user: &UserId, read: u64, delivered: u64) {
+        let cursor = self.cursors.entry(user.clone()).or_default();
+        cursor.read = cursor.read.max(read);
+        cursor.delivered = cursor.delivered.max(delivered).max(cursor.read);
+    }
+}
+
+/// The thin adapter to the frame that the event store is written for.
+impl cqrs_es::Aggregate for Conversation {
+    const TYPE: &'static str = "conversation";
+    type Command = Command;
+    type Event = Event;
+    type Error = Refusal;
+    type Services = ();
+
+    async fn handle(
+        &mut self,
+        command: Command,
+        (): &(),
+        sink: &cqrs_es::event_sink::EventSink<Self>,
+    ) -> Result<(), Refusal> {
+        if let Some(event) = self.decide(&command)? {
+            sink.write(event, self).await;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, event: Event) {
+        self.evolve(&event);
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn user(text: &str) -> UserId {
+        UserId::parse(text).unwrap()
+    }
+
+    pub(crate) fn command(actor: &str, action: Action) -> Command {
+        Command {
+            conversation_id: ConversationId::parse("d.alice.bob").unwrap(),
+            actor: Actor { user_id: user(actor), device_id: None, scope: Scope::User },
+            time: Timestamp::from_unix_millis(1_795_254_300_123),
+            event_id: Uuid::from_u128(7),
+            action,
+        }
+    }
+
+    pub(crate) fn send(actor: &str, id: &str, text: &str) -> Command {
+        command(
+            actor,
+            Action::SendMessage {
+                client_message_id: ClientMessageId::parse(id).unwrap(),
+                body: Body::Text { text: text.to_owned() },
+                reply_to: None,
+            },
+        )
+    }
+
+    /// The state after these commands, all of which must be accepted.
+    pub(crate) fn given(commands: &[Command]) -> Conversation {
+        let mut state = Conversation::default();
+        for command in commands {
+            if let Some(event) = state.decide(command).unwrap() {
+                state.evolve(&event);
+            }
+        }
+        state
+    }
+
+    #[test]
+    fn a_stranger_finds_no_conversation() {
+        let state = given(&[send("alice", "c-1", "hi")]);
+        assert_eq!(state.decide(&send("eve", "c-1", "hi")), Err(Refusal::NotFound));
+        assert_eq!(
+            state.decide(&command("eve", Action::MarkRead { through_seq: 1 })),
+            Err(Refusal::NotFound)
+        );
+        let mut group = send("alice", "c-1", "hi");
+        group.conversation_id =
+            ConversationId::parse("g.0193e5a0-7b1c-7def-8123-456789abcdef").unwrap();
+        assert_eq!(Conversation::default().decide(&group), Err(Refusal::NotFound));
+    }
+}

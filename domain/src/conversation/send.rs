@@ -1,0 +1,111 @@
+//! Send a message.
+
+use super::{Command, Conversation, Refusal, Scope};
+use crate::{
+    body::Body,
+    event::{EventData, MessageSent},
+    ids::ClientMessageId,
+};
+
+impl Conversation {
+    /// `None` for a retry: the same clientMessageId with the same body is the same message.
+    pub(super) fn send(
+        &self,
+        command: &Command,
+        client_message_id: &ClientMessageId,
+        body: &Body,
+        reply_to: Option<u64>,
+    ) -> Result<Option<EventData>, Refusal> {
+        if let Some(sent) = self.recent.get(&command.actor.user_id, client_message_id) {
+            return if sent.fingerprint == body.fingerprint() {
+                Ok(None)
+            } else {
+                Err(Refusal::ClientMessageIdReused(client_message_id.clone()))
+            };
+        }
+        if body.is_for_services() && command.actor.scope != Scope::Service {
+            return Err(Refusal::ServicesOnly);
+        }
+        if reply_to.is_some_and(|seq| seq == 0 || seq > self.last_seq) {
+            return Err(Refusal::ReplyBeyondLast { last_seq: self.last_seq });
+        }
+        Ok(Some(EventData::MessageSent(MessageSent {
+            conversation_seq: self.last_seq.saturating_add(1),
+            message_id: command.event_id,
+            client_message_id: client_message_id.clone(),
+            body: body.clone(),
+            reply_to,
+            expires_at: None,
+        })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{
+        Action, Answer, Cursor,
+        tests::{command, given, send, user},
+    };
+    use super::*;
+
+    #[test]
+    fn messages_are_numbered_from_1_and_move_the_senders_cursors() {
+        let state = given(&[send("alice", "c-1", "hi"), send("bob", "c-1", "hello")]);
+        assert_eq!((state.version, state.last_seq), (2, 2));
+        assert_eq!(state.cursor(&user("alice")), Cursor { read: 1, delivered: 1 });
+        assert_eq!(state.cursor(&user("bob")), Cursor { read: 2, delivered: 2 });
+    }
+
+    #[test]
+    fn a_retry_is_the_same_message_and_answers_its_first_numbers() {
+        let first = send("alice", "c-1", "hi");
+        let state = given(&[first.clone(), send("bob", "b-1", "hello")]);
+        assert_eq!(state.decide(&first), Ok(None));
+        let answer = state.answer(&first, false);
+        assert!(matches!(
+            answer,
+            Some(Answer::Sent { conversation_seq: 1, version: 1, duplicate: true, .. })
+        ));
+    }
+
+    #[test]
+    fn another_body_under_the_same_client_message_id_is_refused() {
+        let state = given(&[send("alice", "c-1", "hi")]);
+        assert!(matches!(
+            state.decide(&send("alice", "c-1", "ho")),
+            Err(Refusal::ClientMessageIdReused(_))
+        ));
+        // The id belongs to its sender: bob's c-1 is another message.
+        assert!(matches!(state.decide(&send("bob", "c-1", "ho")), Ok(Some(_))));
+    }
+
+    #[test]
+    fn only_services_write_system_messages() {
+        let mut system = command(
+            "alice",
+            Action::SendMessage {
+                client_message_id: ClientMessageId::parse("s-1").unwrap(),
+                body: Body::System { text: "order shipped".to_owned() },
+                reply_to: None,
+            },
+        );
+        assert_eq!(Conversation::default().decide(&system), Err(Refusal::ServicesOnly));
+        system.actor.scope = Scope::Service;
+        assert!(matches!(Conversation::default().decide(&system), Ok(Some(_))));
+    }
+
+    #[test]
+    fn a_reply_names_a_message_that_exists() {
+        let state = given(&[send("alice", "c-1", "hi")]);
+        let reply = |seq| {
+            let mut reply = send("bob", "c-2", "yes");
+            if let Action::SendMessage { reply_to, .. } = &mut reply.action {
+                *reply_to = Some(seq);
+            }
+            state.decide(&reply)
+        };
+        assert!(reply(1).is_ok());
+        assert_eq!(reply(0), Err(Refusal::ReplyBeyondLast { last_seq: 1 }));
+        assert_eq!(reply(2), Err(Refusal::ReplyBeyondLast { last_seq: 1 }));
+    }
+}
