@@ -1,0 +1,141 @@
+//! Bounded reads of the log.
+
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{AckPolicy, pull};
+use futures_util::StreamExt;
+use parley_domain::ConversationId;
+
+use crate::{
+    Connection, Failure,
+    subjects::{event_subject, stream_name},
+    tail::{LogMessage, Tail, TailOptions, from_position},
+};
+
+/// How long a bounded read may stand still before it fails.
+const STALLED: Duration = Duration::from_secs(5);
+const BATCH: usize = 1_000;
+
+/// Sequence of the last message of a shard, from the stream's leader; 0 for an empty one.
+pub async fn last_position(connection: &Connection, shard: u16) -> Result<u64, Failure> {
+    let stream = connection
+        .jetstream()
+        .get_stream(stream_name(shard))
+        .await
+        .map_err(|error| Failure::jetstream("tell a stream's state", error))?;
+    Ok(stream.cached_info().state.last_sequence)
+}
+
+/// Hands every message behind `after` up to the end that the log has now to `take`, in order;
+/// returns that end.
+pub async fn read_to_end(
+    connection: &Connection,
+    shard: u16,
+    after: u64,
+    mut take: impl FnMut(LogMessage),
+) -> Result<u64, Failure> {
+    let end = last_position(connection, shard).await?;
+    if end <= after {
+        return Ok(end);
+    }
+    let mut tail = Tail::open(connection, shard, after, TailOptions::default());
+    let mut reached = after;
+    while reached < end {
+        let batch = tokio::time::timeout(STALLED, tail.next_batch(BATCH, Duration::ZERO)).await;
+        match batch {
+            Ok(batch) => {
+                for message in batch.into_iter().filter(|message| message.position <= end) {
+                    reached = message.position;
+                    take(message);
+                }
+                // The last messages may have been erased: then the tail has passed the end.
+                if tail.position() >= end {
+                    break;
+                }
+            }
+            // Nothing comes although the log has not ended: either its last messages were erased,
+            // or the server is not there.
+            Err(_) if last_position(connection, shard).await.is_ok() => {
+                if erased_until(connection, shard, reached, end).await? {
+                    break;
+                }
+            }
+            Err(_) => return Err(Failure::jetstream("deliver the log's end", "it stood still")),
+        }
+    }
+    Ok(end)
+}
+
+/// Whether no message is left behind `reached` up to `end`.
+async fn erased_until(
+    connection: &Connection,
+    shard: u16,
+    reached: u64,
+    end: u64,
+) -> Result<bool, Failure> {
+    let stream = connection
+        .jetstream()
+        .get_stream_no_info(stream_name(shard))
+        .await
+        .map_err(|error| Failure::jetstream("open a stream", error))?;
+    for position in reached + 1..=end {
+        if stream.get_raw_message(position).await.is_ok() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// All messages of one conversation that the log holds, in order. Slow for an old conversation:
+/// the server walks its blocks.
+pub async fn read_conversation(
+    connection: &Connection,
+    shard: u16,
+    conversation: &ConversationId,
+) -> Result<Vec<LogMessage>, Failure> {
+    let subject = event_subject(shard, conversation);
+    let consumer = connection
+        .jetstream()
+        .create_consumer_on_stream(
+            pull::Config {
+                ack_policy: AckPolicy::None,
+                memory_storage: true,
+                num_replicas: 1,
+                inactive_threshold: STALLED * 2,
+                filter_subject: subject,
+                ..from_position(0)
+            },
+            stream_name(shard),
+        )
+        .await
+        .map_err(|error| Failure::jetstream("create a consumer", error))?;
+    let expected = consumer.cached_info().num_pending;
+    let mut found = Vec::new();
+    while (found.len() as u64) < expected {
+        let mut batch = consumer
+            .batch()
+            .max_messages(BATCH)
+            .expires(STALLED)
+            .messages()
+            .await
+            .map_err(|error| Failure::jetstream("deliver a conversation", error))?;
+        let before = found.len();
+        while let Some(message) = batch.next().await {
+            let message =
+                message.map_err(|error| Failure::jetstream("deliver a conversation", error))?;
+            let position = message
+                .info()
+                .map_err(|error| Failure::jetstream("number a message", error))?
+                .stream_sequence;
+            let async_nats::Message { subject, payload, .. } = message.message;
+            found.push(LogMessage { position, subject, payload });
+            if found.len() as u64 >= expected {
+                break;
+            }
+        }
+        if found.len() == before {
+            return Err(Failure::jetstream("deliver a conversation", "it stood still"));
+        }
+    }
+    Ok(found)
+}

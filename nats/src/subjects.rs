@@ -1,0 +1,112 @@
+//! Every subject, stream, bucket and header name, formatted and parsed in one place.
+
+use parley_domain::ConversationId;
+
+/// All events of the deployment.
+pub const ALL_EVENTS: &str = "dm.evt.>";
+/// What `dm.cmd.<verb>` subjects begin with.
+pub const COMMAND_PREFIX: &str = "dm.cmd";
+/// Queue group of the commands instances on `dm.cmd.<verb>`.
+pub const COMMAND_QUEUE: &str = "parley-commands";
+/// Key-value bucket with the deployment's record.
+pub const DEPLOYMENT_BUCKET: &str = "PARLEY";
+/// Its only key.
+pub const DEPLOYMENT_KEY: &str = "deployment";
+/// Key-value bucket with the leases, in memory, aged by the server.
+pub const LEASE_BUCKET: &str = "PARLEY_LEASES";
+
+/// Headers of an event, a copy of what is in it, for consumers that do not parse bodies.
+pub const TYPE_HEADER: &str = "Dm-Type";
+pub const VERSION_HEADER: &str = "Dm-Version";
+/// W3C Trace Context.
+pub const TRACEPARENT_HEADER: &str = "traceparent";
+/// Whose act a command on `dm.cmd.<verb>` is.
+pub const ACTOR_HEADER: &str = "Dm-Actor";
+/// The caller's device, optional.
+pub const DEVICE_HEADER: &str = "Dm-Device";
+
+/// The most shards that a deployment may have.
+pub const MAX_SHARDS: u16 = 1_024;
+
+/// The stream of a shard: `DM_3`.
+pub fn stream_name(shard: u16) -> String {
+    format!("DM_{shard}")
+}
+
+/// What the stream of a shard takes: `dm.evt.3.>`.
+pub fn stream_subjects(shard: u16) -> String {
+    format!("dm.evt.{shard}.>")
+}
+
+/// The subject of a conversation's events: `dm.evt.3.d.alice.bob`.
+pub fn event_subject(shard: u16, conversation: &ConversationId) -> String {
+    format!("dm.evt.{shard}.{conversation}")
+}
+
+/// The shard and conversation of an event's subject; `None` for anything else.
+pub fn parse_event_subject(subject: &str) -> Option<(u16, ConversationId)> {
+    let (shard, conversation) = subject.strip_prefix("dm.evt.")?.split_once('.')?;
+    let parsed: u16 = shard.parse().ok()?;
+    // One spelling a number: no `+3`, no `03`.
+    if shard != format!("{parsed}") {
+        return None;
+    }
+    Some((parsed, ConversationId::parse(conversation).ok()?))
+}
+
+/// Where the owner of a shard takes commands: `dm.shard.3`.
+pub fn shard_subject(shard: u16) -> String {
+    format!("dm.shard.{shard}")
+}
+
+/// Where backend services send a command: `dm.cmd.message.send`.
+pub fn command_subject(verb: &str) -> String {
+    format!("{COMMAND_PREFIX}.{verb}")
+}
+
+/// The lease on a shard's ownership.
+pub fn shard_lease(shard: u16) -> String {
+    format!("shard.{shard}")
+}
+
+/// The sign of life of a commands instance.
+pub fn instance_lease(instance: &str) -> String {
+    format!("commands.{instance}")
+}
+
+/// The shard of a conversation: what NATS's own `{{partition(S,…)}}` gives for all tokens of the
+/// id (FNV-1a over the tokens without their dots, modulo S; nats-server `subject_transform.go`).
+/// `shards` is at least 1.
+pub fn shard_of(conversation: &ConversationId, shards: u16) -> u16 {
+    let hash = conversation
+        .as_str()
+        .bytes()
+        .filter(|byte| *byte != b'.')
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let shard = hash % u32::from(shards.max(1));
+    u16::try_from(shard).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_subject_is_read_as_it_was_written() {
+        let id = ConversationId::parse("d.alice.bob").unwrap();
+        let subject = event_subject(3, &id);
+        assert_eq!(subject, "dm.evt.3.d.alice.bob");
+        assert_eq!(parse_event_subject(&subject), Some((3, id)));
+        for other in [
+            "dm.evt.3",
+            "dm.evt.x.d.a.b",
+            "dm.evt.03.d.a.b",
+            "dm.evt.+3.d.a.b",
+            "dm.cmd.3.d.a.b",
+            "dm.evt.3.d.b.a",
+            "",
+        ] {
+            assert_eq!(parse_event_subject(other), None, "{other}");
+        }
+    }
+}
