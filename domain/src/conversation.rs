@@ -52,9 +52,11 @@ pub struct Command {
 }
 
 /// Whose act it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Actor {
     pub user_id: UserId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_id: Option<DeviceId>,
     pub scope: Scope,
 }
@@ -69,12 +71,15 @@ pub enum Scope {
     Service,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What is asked for; in JSON an object with its `type`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Action {
     SendMessage {
         client_message_id: ClientMessageId,
         /// Already [`Body::validated`].
         body: Body,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         reply_to: Option<u64>,
     },
     MarkDelivered {
