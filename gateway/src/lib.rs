@@ -1,0 +1,3 @@
+//! The edge of Parley: HTTP, WebSocket and the browser page.
+
+pub mod auth;
