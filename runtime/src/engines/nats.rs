@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::engine::{Engine, Recipe};
 use super::error::EngineError;
-use super::leftovers::ProcessEntry;
+use super::leftovers::{self, ProcessEntry};
 use super::lock::create_private_dir;
 use super::spawn::{self, Privileges, Terms};
 use super::{binaries, nats_probe, ports};
@@ -67,6 +67,10 @@ impl NatsServer {
         create_private_dir(&home)?;
         let home = fs::canonicalize(&home).map_err(EngineError::file("cannot find", &home))?;
         let log = dir.join("nats.log");
+        // A leftover would hold the port and so make it look taken.
+        let config_file = config_file(&home);
+        let is_ours = |process: &ProcessEntry| is_server_of(&config_file, process);
+        leftovers::end(NatsRecipe::NAME, NatsRecipe::DEATH, is_ours).await?;
         let port_file = home.join("port");
         let mut port = ports::kept(&port_file)?;
         let monitoring_port = match options.monitoring {
@@ -178,10 +182,6 @@ pub(super) struct NatsRecipe {
 }
 
 impl NatsRecipe {
-    fn config_file(&self) -> PathBuf {
-        self.home.join("nats.conf")
-    }
-
     fn pid_file(&self) -> PathBuf {
         self.home.join("nats.pid")
     }
@@ -233,9 +233,7 @@ impl Recipe for NatsRecipe {
     const DEATH: Signal = Signal::SIGKILL;
 
     fn is_ours(&self, process: &ProcessEntry) -> bool {
-        let config_file = self.config_file();
-        process.comm.starts_with("nats-server")
-            && process.args.iter().any(|arg| Path::new(arg) == config_file)
+        is_server_of(&config_file(&self.home), process)
     }
 
     fn remove_stale_files(&self) -> Result<(), EngineError> {
@@ -243,7 +241,7 @@ impl Recipe for NatsRecipe {
     }
 
     fn command(&self) -> Result<Command, EngineError> {
-        let config_file = self.config_file();
+        let config_file = config_file(&self.home);
         fs::write(&config_file, self.config())
             .map_err(EngineError::file("cannot write", &config_file))?;
         let terms = Terms { privileges: Privileges::Same, death_signal: Self::DEATH };
@@ -267,6 +265,15 @@ impl Recipe for NatsRecipe {
             Err(_) => Err("no answer".to_owned()),
         }
     }
+}
+
+fn config_file(home: &Path) -> PathBuf {
+    home.join("nats.conf")
+}
+
+fn is_server_of(config_file: &Path, process: &ProcessEntry) -> bool {
+    process.comm.starts_with("nats-server")
+        && process.args.iter().any(|arg| Path::new(arg) == config_file)
 }
 
 pub(super) fn remove_if_there(path: &Path) -> Result<(), EngineError> {

@@ -61,6 +61,9 @@ impl Postgres {
         let dir = fs::canonicalize(dir).map_err(EngineError::file("cannot find", dir))?;
         let log = dir.join("postgres.log");
         let data = home.join("data");
+        // A leftover would hold the port and so make it look taken.
+        let is_ours = |process: &ProcessEntry| is_server_of(&data, process);
+        leftovers::end(PostgresRecipe::NAME, PostgresRecipe::DEATH, is_ours).await?;
         let identity = Identity::choose(&data)?;
         let program = bin_dir.join("postgres");
         let (identity, password) = if data.is_dir() {
@@ -259,6 +262,11 @@ fn without_postgres_variables(command: &mut Command) {
     }
 }
 
+/// The postmaster and its backends work in the data directory.
+fn is_server_of(data: &Path, process: &ProcessEntry) -> bool {
+    process.comm == "postgres" && process.cwd.as_deref() == Some(data)
+}
+
 pub(super) struct PostgresRecipe {
     program: PathBuf,
     data: PathBuf,
@@ -276,7 +284,7 @@ impl Recipe for PostgresRecipe {
     const DEATH: Signal = Signal::SIGQUIT;
 
     fn is_ours(&self, process: &ProcessEntry) -> bool {
-        process.comm == "postgres" && process.cwd.as_deref() == Some(self.data.as_path())
+        is_server_of(&self.data, process)
     }
 
     /// The lock file names a process id which, after a reboot or in a new container, may be

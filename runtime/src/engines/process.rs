@@ -108,8 +108,8 @@ fn wait(mut child: Child, pid: Pid, shared: &Shared, exit: &watch::Sender<Option
     {}
     let mut ended = shared.ended.lock().unwrap_or_else(PoisonError::into_inner);
     let status = child.wait().unwrap_or_default();
+    // Before the lock is given back: who waits for one must not see the other missing.
+    exit.send_replace(Some(status));
     *ended = Some(status);
     shared.changed.notify_all();
-    drop(ended);
-    exit.send_replace(Some(status));
 }

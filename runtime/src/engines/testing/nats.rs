@@ -125,11 +125,16 @@ impl TestNatsCluster {
         &self.nodes
     }
 
-    /// All servers, separated by commas.
+    /// All servers, separated by commas, as `PARLEY_NATS_URL` has them.
     #[must_use]
     pub fn url(&self) -> String {
-        let urls: Vec<String> = self.nodes.iter().map(TestNats::url).collect();
-        urls.join(",")
+        self.urls().join(",")
+    }
+
+    /// All servers, one by one.
+    #[must_use]
+    pub fn urls(&self) -> Vec<String> {
+        self.nodes.iter().map(TestNats::url).collect()
     }
 
     /// Returns once every running server sees a cluster that can place three replicas.
