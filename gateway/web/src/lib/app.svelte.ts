@@ -1,0 +1,335 @@
+// The page's one object: it owns the state and lets frames, HTTP answers and people change it
+// only through `apply`.
+
+import { ApiError, createDirect, devToken, getHistory, getSummary } from './api';
+import type { Ending } from './closes';
+import { Connection, type Link } from './connection';
+import { CursorReports } from './cursors';
+import { Outbox, type OutboxItem } from './outbox';
+import { People } from './people.svelte';
+import type { ClientFrame, ServerFrame } from './protocol';
+import { Sessions, type Signed } from './session';
+import { browserStore } from './storage';
+import { apply } from './store/apply';
+import { shownMessages } from './store/messages';
+import { hasOwnMessage, inbox, needsHistory, peerOf } from './store/select';
+import { initialState, type Input, type State } from './store/state';
+
+const HISTORY_LIMIT = 50;
+const SYNC_EVERY_MS = 1_000;
+const DEFAULT_PAUSE_MS = 2_000;
+
+export class App {
+  signed = $state.raw<Signed | null>(null);
+  state = $state.raw<State>(initialState(''));
+  outbox = $state.raw<readonly OutboxItem[]>([]);
+  link = $state.raw<Link>({ state: 'connecting' });
+  /** Why the last session ended, when the person did not end it. */
+  ending = $state.raw<Ending | null>(null);
+  history = $state.raw<Readonly<Record<string, 'loading' | 'failed'>>>({});
+  /** Conversations that the server says do not exist for this user, or could not be asked about. */
+  missing = $state.raw<Readonly<Record<string, 'not-found' | 'failed'>>>({});
+  /** The conversation whose end is under the person's eyes. */
+  reading = $state<string | null>(null);
+  people = new People((frame) => this.#send(frame));
+
+  #tab = browserStore(() => sessionStorage);
+  #sessions = new Sessions(browserStore(() => localStorage), this.#tab);
+  #cursors = new CursorReports((frame) => this.#send(frame));
+  #outbox: Outbox | null = null;
+  #connection: Connection | null = null;
+  #renewing: Promise<boolean> | null = null;
+  #syncTimer: ReturnType<typeof setTimeout> | undefined;
+  #syncAskedAt = 0;
+  #syncs = 0;
+
+  get me(): string {
+    return this.signed?.userId ?? '';
+  }
+
+  /** A reload finds the person of this tab again. */
+  resume(): void {
+    const signed = this.#sessions.current();
+    if (signed) this.#begin(signed);
+  }
+
+  async signIn(userId: string): Promise<void> {
+    const signed = await this.#sessions.begin(await devToken(userId));
+    this.ending = null;
+    this.#begin(signed);
+  }
+
+  signOut(): void {
+    this.#outbox?.clear();
+    this.#finish();
+  }
+
+  /** The browser's word about the network and the person's attention. */
+  network(up: boolean): void {
+    this.#connection?.network(up);
+  }
+
+  nudge(): void {
+    this.#connection?.nudge();
+  }
+
+  retryNow(): void {
+    this.#connection?.retryNow();
+  }
+
+  async startDirect(userId: string): Promise<string> {
+    return this.#authorized((token) => createDirect(token, [this.me, userId]));
+  }
+
+  /** Know the conversation that the address names. */
+  async open(conversationId: string): Promise<void> {
+    if (this.state.conversations[conversationId] || !this.state.loaded) return;
+    const { [conversationId]: _, ...others } = this.missing;
+    this.missing = others;
+    try {
+      const summary = await this.#authorized((token) => getSummary(token, conversationId));
+      this.#dispatch({ type: 'local.summary', summary });
+    } catch (error) {
+      const unknown = error instanceof ApiError && error.status >= 400 && error.status < 500;
+      // A direct conversation is its two people: it needs no creation to be written to.
+      if (unknown && peerOf(conversationId, this.me)) {
+        this.#dispatch({ type: 'local.opened', conversationId, at: new Date().toISOString() });
+      } else {
+        this.missing = { ...this.missing, [conversationId]: unknown ? 'not-found' : 'failed' };
+      }
+    }
+  }
+
+  async loadOlder(conversationId: string): Promise<void> {
+    const before = this.state.conversations[conversationId];
+    if (!before || !needsHistory(before) || this.history[conversationId] === 'loading') return;
+    const first = shownMessages(before)[0]?.conversationSeq ?? before.summary.lastSeq + 1;
+    this.#setHistory(conversationId, 'loading');
+    try {
+      const page = await this.#authorized((token) => getHistory(token, conversationId, first, HISTORY_LIMIT));
+      this.#dispatch({ type: 'local.history', conversationId, ...page });
+      this.#settleOutbox();
+      const after = this.state.conversations[conversationId];
+      // Views that lag behind the log may not reach the oldest message shown yet: let the person ask again.
+      const stuck = after && needsHistory(after) && shownMessages(after)[0]?.conversationSeq === first;
+      this.#setHistory(conversationId, stuck ? 'failed' : null);
+    } catch {
+      this.#setHistory(conversationId, 'failed');
+    }
+  }
+
+  write(conversationId: string, content: string): void {
+    this.people.typed(conversationId, false, Date.now());
+    this.#outbox?.add(conversationId, content, new Date());
+  }
+
+  retry(clientMessageId: string): void {
+    this.#outbox?.retry(clientMessageId);
+  }
+
+  discard(clientMessageId: string): void {
+    this.#outbox?.discard(clientMessageId);
+  }
+
+  /** Seen with the person's own eyes. */
+  markRead(conversationId: string, throughSeq: number): void {
+    const held = this.state.conversations[conversationId];
+    if (held && throughSeq > held.summary.readSeq) this.#cursors.read(conversationId, throughSeq);
+  }
+
+  #begin(signed: Signed): void {
+    this.signed = signed;
+    this.state = initialState(signed.userId);
+    this.#outbox = new Outbox({
+      store: this.#tab,
+      key: `parley.outbox.${signed.userId}`,
+      send: (frame) => this.#send(frame),
+      onChange: (items) => (this.outbox = items),
+      random: Math.random,
+      newId: () => crypto.randomUUID(),
+    });
+    this.#connection = new Connection({
+      open: () => new WebSocket(socketUrl(this.signed?.websocketUrl ?? '')),
+      hello: () => this.#hello(),
+      onLink: (link) => this.#linked(link),
+      onFrame: (frame) => this.#heard(frame),
+      renew: () => this.#renew(),
+      onEnd: (ending) => this.#ended(ending),
+      random: Math.random,
+    });
+    this.#connection.start();
+  }
+
+  #finish(): void {
+    this.#connection?.stop();
+    this.#connection = null;
+    this.#outbox?.offline();
+    this.#outbox = null;
+    this.#cursors.reset();
+    this.people.reset();
+    clearTimeout(this.#syncTimer);
+    this.#sessions.end();
+    this.signed = null;
+    this.state = initialState('');
+    this.outbox = [];
+    this.history = {};
+    this.missing = {};
+    this.reading = null;
+  }
+
+  #ended(ending: Ending): void {
+    this.ending = ending;
+    if (ending === 'outdated') return;
+    if (ending === 'refused') this.#sessions.forgetDevice();
+    this.#finish();
+  }
+
+  #send(frame: ClientFrame): boolean {
+    return this.#connection?.send(frame) ?? false;
+  }
+
+  #hello(): ClientFrame {
+    this.#dispatch({ type: 'local.syncAsked' });
+    const { sessionToken = '', deviceId = '' } = this.signed ?? {};
+    return { type: 'hello', sessionToken, deviceId, since: this.state.token };
+  }
+
+  #linked(link: Link): void {
+    const was = this.link.state;
+    this.link = link;
+    if (link.state === 'online') {
+      this.#outbox?.online();
+      this.#watchPeople();
+    } else if (was === 'online') {
+      this.#outbox?.offline();
+      this.#cursors.reset();
+      this.people.reset();
+    }
+  }
+
+  #heard(frame: ServerFrame): void {
+    this.#dispatch(frame);
+    switch (frame.type) {
+      case 'ready':
+        // Never show one person's messages under another's name (a cookie may have decided).
+        if (frame.userId !== this.me) this.#ended('signed-out');
+        break;
+      case 'caughtUp':
+        this.#settleOutbox();
+        for (const id of Object.keys(this.state.conversations)) this.#reportDelivered(id);
+        break;
+      case 'event': {
+        const { subject, actor, data, type } = frame.event;
+        this.#reportDelivered(subject);
+        if (type !== 'message.sent') break;
+        this.people.stopped(subject, actor);
+        if (actor === this.me && typeof data.clientMessageId === 'string') this.#settleOutbox();
+        this.#watchPeople();
+        break;
+      }
+      case 'message.ack':
+        this.#outbox?.acknowledged(frame);
+        this.#settleOutbox();
+        break;
+      case 'ack':
+        this.#cursors.answered(frame.ref);
+        break;
+      case 'error':
+        this.#refused(frame);
+        break;
+      case 'typing':
+      case 'presence':
+        this.people.heard(frame);
+        break;
+    }
+  }
+
+  #refused(error: Extract<ServerFrame, { type: 'error' }>): void {
+    if (this.#outbox?.refused(error)) return;
+    const transient = error.retryAfterMs > 0 || error.code === 'unavailable';
+    const pause = Math.max(error.retryAfterMs, DEFAULT_PAUSE_MS);
+    if (error.ref?.startsWith('sync-')) this.#askSync(pause);
+    else this.#cursors.answered(error.ref, transient ? pause : undefined);
+  }
+
+  #dispatch(input: Input): void {
+    const next = apply(this.state, input);
+    if (next === this.state) return;
+    this.state = next;
+    if (next.sync === 'wanted') this.#askSync(Math.max(0, this.#syncAskedAt + SYNC_EVERY_MS - Date.now()));
+  }
+
+  #askSync(afterMs: number): void {
+    clearTimeout(this.#syncTimer);
+    this.#syncTimer = setTimeout(() => {
+      this.#syncAskedAt = Date.now();
+      // Without a connection the next hello asks.
+      if (this.#send({ type: 'sync', ref: `sync-${++this.#syncs}`, since: this.state.token })) {
+        this.#dispatch({ type: 'local.syncAsked' });
+      }
+    }, afterMs);
+  }
+
+  #reportDelivered(conversationId: string): void {
+    const summary = this.state.conversations[conversationId]?.summary;
+    if (summary && summary.deliveredSeq < summary.lastSeq) this.#cursors.delivered(conversationId, summary.lastSeq);
+  }
+
+  #settleOutbox(): void {
+    for (const item of this.outbox) {
+      if (hasOwnMessage(this.state, item.conversationId, item.clientMessageId)) this.#outbox?.stored(item.clientMessageId);
+    }
+  }
+
+  #watchPeople(): void {
+    const peers = inbox(this.state).map(({ summary }) => peerOf(summary.conversationId, this.me));
+    this.people.watch(peers.filter((peer) => peer !== null));
+  }
+
+  #setHistory(conversationId: string, value: 'loading' | 'failed' | null): void {
+    const { [conversationId]: _, ...others } = this.history;
+    this.history = value ? { ...others, [conversationId]: value } : others;
+  }
+
+  /** One new session for an ended one; many callers at once share it. */
+  #renew(): Promise<boolean> {
+    this.#renewing ??= this.#renewOnce().finally(() => (this.#renewing = null));
+    return this.#renewing;
+  }
+
+  async #renewOnce(): Promise<boolean> {
+    const { accessToken, userId } = this.signed ?? {};
+    if (!accessToken) return false;
+    try {
+      const signed = await this.#sessions.begin(accessToken);
+      if (signed.userId !== userId) return false;
+      this.signed = signed;
+      return true;
+    } catch (error) {
+      // 0 and 5xx: not asked, not refused.
+      if (error instanceof ApiError && error.status >= 400 && error.status < 500) return false;
+      throw error;
+    }
+  }
+
+  async #authorized<T>(call: (token: string) => Promise<T>): Promise<T> {
+    try {
+      return await call(this.signed?.sessionToken ?? '');
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 401 || !this.signed) throw error;
+      if (await this.#renew()) return call(this.signed?.sessionToken ?? '');
+      this.#ended('signed-out');
+      throw error;
+    }
+  }
+}
+
+/** The contract's address, or the same origin; `http` becomes `ws`. */
+function socketUrl(given: string): string {
+  const url = new URL(given || '/v1/connect', location.href);
+  url.protocol = url.protocol.replace(/^http/, 'ws');
+  return url.href;
+}
+
+export const app = new App();
+export type { Link };

@@ -1,0 +1,140 @@
+// apply(state, input) → state: the whole of what a frame can do. Pure: no clock, no network.
+//
+// State is numbers that only grow. A version that is held already is dropped, the next one is
+// applied, and one beyond it is kept aside while a sync is asked for.
+
+import { isCount } from '../guards';
+import type { LogEvent, Message, Summary, SyncItem } from '../protocol';
+import { applyAccountEvent } from './account';
+import { applyToConversation } from './events';
+import { changedBy, putMessage } from './messages';
+import { blankConversation, fromSummary, hasGap, withConversation, type Conversation, type Input, type State } from './state';
+
+/** Beyond this many events past a jump the sync is cheaper than the memory. */
+const MAX_AHEAD = 1000;
+
+export function apply(state: State, input: Input): State {
+  switch (input.type) {
+    case 'event':
+      return input.event.subject === `a.${state.me}`
+        ? applyAccountEvent(state, input.event)
+        : applyEvent(state, input.event);
+    case 'sync': {
+      const merged = input.conversations.reduce((sofar, item) => applyItem(sofar, item, state.syncIsDelta), state);
+      const version = input.account?.version;
+      const next = input.account
+        ? { ...merged, accountVersion: isCount(version) ? Math.max(version, merged.accountVersion ?? 0) : undefined }
+        : merged;
+      // A page in the middle is no position to resume from: its successors would be lost.
+      return input.more ? next : settle({ ...next, token: input.token || next.token });
+    }
+    case 'caughtUp':
+      return settle({ ...state, token: input.token, loaded: true });
+    case 'token':
+      // "Everything before it has been sent" — but with a jump open, not everything has been applied.
+      return state.sync !== 'idle' || state.token === input.token ? state : { ...state, token: input.token };
+    case 'local.syncAsked':
+      return { ...state, sync: 'asked', syncIsDelta: state.token !== undefined };
+    case 'local.opened':
+      return state.conversations[input.conversationId]
+        ? state
+        : withConversation(state, blankConversation(input.conversationId, input.at));
+    case 'local.summary':
+      return applyItem(state, { conversation: input.summary, messages: [] }, false);
+    case 'local.history': {
+      const held = state.conversations[input.conversationId];
+      if (!held) return state;
+      const merged = mergeMessages(held, input.messages, false);
+      const historyDone = held.historyDone || input.done;
+      return merged === held && historyDone === held.historyDone
+        ? state
+        : withConversation(state, { ...merged, historyDone });
+    }
+    case 'ready':
+    case 'message.ack':
+    case 'ack':
+    case 'error':
+    case 'typing':
+    case 'presence':
+    case 'draining':
+    case 'pong':
+      return state;
+  }
+}
+
+function settle(state: State): State {
+  return { ...state, sync: hasGap(state) ? 'wanted' : 'idle', syncIsDelta: false };
+}
+
+function applyEvent(state: State, event: LogEvent): State {
+  const held = state.conversations[event.subject] ?? blankConversation(event.subject, event.time);
+  const { version } = held.summary;
+  if (event.version <= version) return state;
+  if (event.version === version + 1) {
+    return withConversation(state, drain(applyToConversation(held, event, state.me), state.me));
+  }
+  if (held.ahead.some((one) => one.version === event.version)) return state;
+  const ahead = [...held.ahead, event].sort((a, b) => a.version - b.version).slice(0, MAX_AHEAD);
+  const next = withConversation(state, { ...held, ahead });
+  return next.sync === 'idle' ? { ...next, sync: 'wanted' } : next;
+}
+
+/** Apply what waited beyond a jump, as far as it now follows on. */
+function drain(conversation: Conversation, me: string): Conversation {
+  let next = conversation;
+  for (const event of conversation.ahead) {
+    if (event.version === next.summary.version + 1) next = applyToConversation(next, event, me);
+  }
+  const ahead = next.ahead.filter((event) => event.version > next.summary.version);
+  return ahead.length === next.ahead.length ? next : { ...next, ahead };
+}
+
+/** One conversation of a sync page. `delta`: its messages are all that changed since what is held. */
+function applyItem(state: State, item: SyncItem, delta: boolean): State {
+  const { conversation: summary, messages } = item;
+  const held = state.conversations[summary.conversationId];
+  if (!held) {
+    return withConversation(state, mergeMessages(fromSummary(summary), messages, true));
+  }
+  const late = summary.version < held.summary.version;
+  const grew = summary.version > held.summary.version;
+  // A newer summary without its changes says nothing about the older messages held: read them anew.
+  const base: Conversation = grew && !delta ? { ...fromSummary(summary), ahead: held.ahead } : held;
+  const current: Conversation = late
+    ? base
+    : {
+        ...base,
+        summary: forward(held.summary, summary),
+        historyDone: base.historyDone && (base.messages.length > 0 || summary.lastSeq === 0),
+      };
+  const last = summary.lastMessage ? [summary.lastMessage] : [];
+  const merged = mergeMessages(current, [...messages, ...last], !late);
+  return withConversation(state, drain(merged, state.me));
+}
+
+/** The newer summary, its cursors never behind the older one's. */
+function forward(older: Summary, newer: Summary): Summary {
+  const max = (a: number | undefined, b: number | undefined): number | undefined =>
+    a === undefined ? b : b === undefined ? a : Math.max(a, b);
+  return {
+    ...newer,
+    lastSeq: Math.max(older.lastSeq, newer.lastSeq),
+    readSeq: Math.max(older.readSeq, newer.readSeq),
+    deliveredSeq: Math.max(older.deliveredSeq, newer.deliveredSeq),
+    peerReadSeq: max(older.peerReadSeq, newer.peerReadSeq),
+    peerDeliveredSeq: max(older.peerDeliveredSeq, newer.peerDeliveredSeq),
+  };
+}
+
+function mergeMessages(conversation: Conversation, incoming: readonly Message[], trusted: boolean): Conversation {
+  let { messages } = conversation;
+  for (const message of incoming) messages = putMessage(messages, withChanges(message, conversation.changes), trusted);
+  return messages === conversation.messages ? conversation : { ...conversation, messages };
+}
+
+/** A message read from history may be older than a change of it that has already been seen. */
+function withChanges(message: Message, changes: readonly LogEvent[]): Message {
+  return changes
+    .filter((event) => event.data.conversationSeq === message.conversationSeq && event.version > message.version)
+    .reduce(changedBy, message);
+}

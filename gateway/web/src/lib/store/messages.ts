@@ -1,0 +1,94 @@
+// Messages by their number: insert, replace, count.
+
+import { isCount, text } from '../guards';
+import { toBody, type LogEvent, type Message } from '../protocol';
+import type { Conversation } from './state';
+
+/** Where `seq` is, or would be inserted. */
+function position(messages: readonly Message[], seq: number): number {
+  let low = 0;
+  let high = messages.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((messages[middle]?.conversationSeq ?? Infinity) < seq) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+export function messageAt(messages: readonly Message[], seq: number): Message | undefined {
+  const found = messages[position(messages, seq)];
+  return found?.conversationSeq === seq ? found : undefined;
+}
+
+/** Put one message in its place; the newer version of two stays. `trusted`: at equal versions the new one wins. */
+export function putMessage(messages: readonly Message[], message: Message, trusted: boolean): readonly Message[] {
+  const at = position(messages, message.conversationSeq);
+  const held = messages[at];
+  const same = held?.conversationSeq === message.conversationSeq;
+  if (same && (trusted ? held.version > message.version : held.version >= message.version)) return messages;
+  return messages.toSpliced(at, same ? 1 : 0, message);
+}
+
+/** The gapless run of messages that ends at `lastSeq`: what can be shown without a hole. */
+export function shownMessages(conversation: Conversation): readonly Message[] {
+  const { messages, summary } = conversation;
+  let start = messages.length;
+  let expected = summary.lastSeq;
+  while (start > 0 && messages[start - 1]?.conversationSeq === expected) {
+    start -= 1;
+    expected -= 1;
+  }
+  return start === 0 ? messages : messages.slice(start);
+}
+
+/** Messages of others after `readSeq` that are not deleted: exact if all of them are held, else undefined. */
+export function countUnread(conversation: Conversation, readSeq: number, me: string): number | undefined {
+  const { messages, summary } = conversation;
+  const start = position(messages, readSeq + 1);
+  if (messages.length - start < summary.lastSeq - readSeq) return undefined;
+  return messages.slice(start).filter((message) => message.senderId !== me && !message.deletedAt).length;
+}
+
+export function messageFrom(event: LogEvent): Message | null {
+  const { data } = event;
+  if (!isCount(data.conversationSeq)) return null;
+  return {
+    conversationId: event.subject,
+    conversationSeq: data.conversationSeq,
+    messageId: text(data.messageId) ?? '',
+    clientMessageId: text(data.clientMessageId) ?? '',
+    senderId: event.actor,
+    body: toBody(data.body),
+    createdAt: event.time,
+    version: event.version,
+    replyTo: isCount(data.replyTo) ? data.replyTo : undefined,
+    expiresAt: text(data.expiresAt),
+  };
+}
+
+/** A message after an event that changes it; applying the same event again changes nothing. */
+export function changedBy(message: Message, event: LogEvent): Message {
+  const version = Math.max(message.version, event.version);
+  switch (event.type) {
+    case 'message.edited':
+      return { ...message, version, body: toBody(event.data.body), editedAt: event.time };
+    case 'message.deleted':
+      return { ...message, version, body: null, deletedAt: event.time };
+    case 'reaction.added':
+    case 'reaction.removed':
+      return { ...message, version, reactions: reactionsAfter(message, event) };
+    default:
+      return message;
+  }
+}
+
+function reactionsAfter(message: Message, event: LogEvent): Message['reactions'] {
+  const emoji = text(event.data.emoji);
+  if (!emoji) return message.reactions;
+  const others = (message.reactions?.[emoji] ?? []).filter((user) => user !== event.actor);
+  const users = event.type === 'reaction.added' ? [...others, event.actor] : others;
+  const { [emoji]: _, ...rest } = message.reactions ?? {};
+  const next = users.length > 0 ? { ...rest, [emoji]: users } : rest;
+  return Object.keys(next).length > 0 ? next : undefined;
+}

@@ -1,0 +1,101 @@
+// What this tab knows. Plain, immutable data: every change makes a new State, and a frame that
+// says nothing new returns the very same one.
+
+import { directMembers, type LogEvent, type Message, type ServerFrame, type Summary } from '../protocol';
+
+export interface Conversation {
+  readonly summary: Summary;
+  /** Messages held, ascending; there may be holes below the run that ends at `lastSeq`. */
+  readonly messages: readonly Message[];
+  /** Nothing older exists on the server. */
+  readonly historyDone: boolean;
+  /** Events beyond a jump, waiting for the sync that fills it. */
+  readonly ahead: readonly LogEvent[];
+  /** Changes of messages not held: laid over them when history brings them. */
+  readonly changes: readonly LogEvent[];
+}
+
+/**
+ * idle: the versions held are gapless. wanted: an event jumped, somebody has to ask for a sync.
+ * asked: a sync is under way.
+ */
+export type SyncPhase = 'idle' | 'wanted' | 'asked';
+
+export interface State {
+  readonly me: string;
+  readonly conversations: Readonly<Record<string, Conversation>>;
+  readonly accountVersion?: number;
+  readonly token?: string;
+  readonly sync: SyncPhase;
+  /** The running sync was asked with a token: its pages name every changed message. */
+  readonly syncIsDelta: boolean;
+  /** A first sync has completed: an empty list means that there is nothing. */
+  readonly loaded: boolean;
+}
+
+export type LocalInput =
+  | { readonly type: 'local.syncAsked' }
+  | { readonly type: 'local.opened'; readonly conversationId: string; readonly at: string }
+  | { readonly type: 'local.summary'; readonly summary: Summary }
+  | {
+      readonly type: 'local.history';
+      readonly conversationId: string;
+      readonly messages: readonly Message[];
+      readonly done: boolean;
+    };
+
+export type Input = ServerFrame | LocalInput;
+
+export const initialState = (me: string): State => ({
+  me,
+  conversations: {},
+  sync: 'idle',
+  syncIsDelta: false,
+  loaded: false,
+});
+
+const KINDS: Readonly<Record<string, string>> = { d: 'direct', g: 'group', c: 'channel' };
+
+/** A conversation before its first event; its id says who is in it. */
+export function blankConversation(conversationId: string, at: string): Conversation {
+  const pair = directMembers(conversationId);
+  return fromSummary({
+    conversationId,
+    kind: KINDS[conversationId.split('.')[0] ?? ''] ?? '',
+    memberCount: pair ? 2 : 0,
+    members: pair?.map((userId) => ({ userId, role: 'member' })),
+    lastSeq: 0,
+    version: 0,
+    unread: 0,
+    readSeq: 0,
+    deliveredSeq: 0,
+    peerReadSeq: pair ? 0 : undefined,
+    peerDeliveredSeq: pair ? 0 : undefined,
+    muted: false,
+    pinned: false,
+    archived: false,
+    blockedByMe: false,
+    canSend: true,
+    timerSeconds: 0,
+    createdAt: at,
+    updatedAt: at,
+  });
+}
+
+export function fromSummary(summary: Summary): Conversation {
+  return {
+    summary,
+    messages: summary.lastMessage ? [summary.lastMessage] : [],
+    historyDone: summary.lastSeq === 0,
+    ahead: [],
+    changes: [],
+  };
+}
+
+export const withConversation = (state: State, conversation: Conversation): State => ({
+  ...state,
+  conversations: { ...state.conversations, [conversation.summary.conversationId]: conversation },
+});
+
+export const hasGap = (state: State): boolean =>
+  Object.values(state.conversations).some((conversation) => conversation.ahead.length > 0);
