@@ -1,0 +1,24 @@
+//! The log as tables: what memory cannot hold, in PostgreSQL.
+//!
+//! - [`views`]: history, inbox and cursors; what each shows and how an event folds into it.
+//! - [`queries`]: what the gateway asks.
+//! - [`load`]: a conversation's state for the commands, exactly the fold of its events.
+//! - [`checkpoint`]: how far into each shard all of these reach.
+//!
+//! **Architecture invariant:** every event is in the views exactly once. A batch and its checkpoint
+//! are one transaction, and the checkpoint is compared before it is set.
+//!
+//! **Architecture invariant:** a checkpoint never goes back.
+
+pub mod checkpoint;
+mod database;
+mod failure;
+pub mod load;
+mod number;
+pub mod queries;
+pub mod views;
+
+pub use checkpoint::{checkpoint, checkpoints};
+pub use database::{connect, migrate};
+pub use failure::Failure;
+pub use load::{Loaded, load_conversation};

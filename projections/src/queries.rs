@@ -1,0 +1,14 @@
+//! What the gateway asks of the views. One file a query; each is bounded in time and in rows.
+
+mod history;
+mod inbox;
+mod receipts;
+mod rows;
+mod summary;
+mod sync;
+
+pub use history::{HistoryPage, MAX_HISTORY_MESSAGES, Page, history};
+pub use inbox::{Filter, InboxCursor, InboxPage, InvalidCursor, MAX_INBOX_CONVERSATIONS, inbox};
+pub use receipts::{Receipts, receipts};
+pub use summary::summary;
+pub use sync::{SyncConversation, SyncCursor, SyncLimits, SyncPage, sync_page};

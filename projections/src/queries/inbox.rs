@@ -1,0 +1,167 @@
+//! A page of a person's conversations.
+
+use std::fmt;
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use parley_domain::{ConversationId, Timestamp, UserId};
+use sqlx::{PgExecutor, PgPool};
+
+use super::rows::{self, message_columns, summary_columns, summary_joins, unread};
+use crate::{Failure, database::READ_DEADLINE, failure::within, views::Summary};
+
+/// The most conversations of one page.
+pub const MAX_INBOX_CONVERSATIONS: u32 = 200;
+
+/// Which of a person's conversations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Filter {
+    /// All that are not archived.
+    #[default]
+    All,
+    /// Those with unread messages.
+    Unread,
+    Archived,
+}
+
+impl Filter {
+    /// As the contract names them.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "all" => Some(Self::All),
+            "unread" => Some(Self::Unread),
+            "archived" => Some(Self::Archived),
+            _ => None,
+        }
+    }
+}
+
+/// A place in the inbox, opaque to clients: behind this conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InboxCursor {
+    pub(super) active_at: Timestamp,
+    pub(super) id: ConversationId,
+}
+
+/// A cursor that this program has not written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the cursor is not one that was given out")]
+pub struct InvalidCursor;
+
+impl InboxCursor {
+    /// Reads what [`fmt::Display`] wrote.
+    ///
+    /// # Errors
+    /// [`InvalidCursor`].
+    pub fn parse(text: &str) -> Result<Self, InvalidCursor> {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| InvalidCursor)?;
+        let plain = String::from_utf8(bytes).map_err(|_| InvalidCursor)?;
+        let (millis, id) = plain.split_once(' ').ok_or(InvalidCursor)?;
+        Ok(Self {
+            active_at: Timestamp::from_unix_millis(millis.parse().map_err(|_| InvalidCursor)?),
+            id: ConversationId::parse(id).map_err(|_| InvalidCursor)?,
+        })
+    }
+}
+
+impl fmt::Display for InboxCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = format!("{} {}", self.active_at.unix_millis(), self.id);
+        f.write_str(&BASE64_URL_SAFE_NO_PAD.encode(plain))
+    }
+}
+
+/// Summaries, newest activity first, and where the next page begins.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct InboxPage {
+    pub summaries: Vec<Summary>,
+    pub next_cursor: Option<InboxCursor>,
+}
+
+/// The page is chosen before anything is joined to it: sorting the inbox touches two rows a
+/// conversation, and only what is shown costs more.
+macro_rules! select {
+    ($condition:expr) => {
+        concat!(
+            "WITH page AS MATERIALIZED ( \
+             SELECT c.*, COALESCE(c.last_message_at, c.created_at) AS active_at, \
+             me.user_id, me.read_seq, me.delivered_seq \
+             FROM members me JOIN conversations c ON c.conversation_id = me.conversation_id \
+             WHERE me.user_id = $1 AND ($2::timestamptz IS NULL OR \
+             (COALESCE(c.last_message_at, c.created_at), c.conversation_id) < ($2, $3)) ",
+            $condition,
+            " ORDER BY active_at DESC, c.conversation_id DESC LIMIT $4) \
+             SELECT c.active_at, ",
+            summary_columns!(),
+            " FROM page c CROSS JOIN LATERAL (SELECT c.user_id, c.read_seq, c.delivered_seq) me ",
+            summary_joins!(),
+            " ORDER BY c.active_at DESC, c.conversation_id DESC"
+        )
+    };
+}
+
+/// Reads a page of at most `limit` conversations, at least 1 and at most
+/// [`MAX_INBOX_CONVERSATIONS`], behind `cursor`.
+///
+/// # Errors
+/// If PostgreSQL does not answer.
+#[tracing::instrument(name = "projections.inbox.read", skip_all, err(level = "debug"))]
+pub async fn inbox(
+    pool: &PgPool,
+    user: &UserId,
+    filter: Filter,
+    limit: u32,
+    cursor: Option<&InboxCursor>,
+) -> Result<InboxPage, Failure> {
+    within(READ_DEADLINE, page(pool, user, filter, limit, cursor)).await
+}
+
+pub(super) async fn page(
+    executor: impl PgExecutor<'_>,
+    user: &UserId,
+    filter: Filter,
+    limit: u32,
+    cursor: Option<&InboxCursor>,
+) -> Result<InboxPage, Failure> {
+    let sql = match filter {
+        Filter::All => select!(""),
+        Filter::Unread => select!(concat!("AND c.last_seq > me.read_seq AND ", unread!(), " > 0")),
+        // No event archives a conversation yet.
+        Filter::Archived => return Ok(InboxPage::default()),
+    };
+    let limit = limit.clamp(1, MAX_INBOX_CONVERSATIONS);
+    let found = sqlx::query(sql)
+        .bind(user.as_str())
+        .bind(cursor.map(|cursor| cursor.active_at.to_date_time()))
+        .bind(cursor.map(|cursor| cursor.id.as_str()))
+        // One more, to know whether there is more.
+        .bind(i64::from(limit) + 1)
+        .fetch_all(executor)
+        .await?;
+    let shown = found.len().min(limit as usize);
+    let last = found[..shown].last().filter(|_| found.len() > shown);
+    let next_cursor = last
+        .map(|row| {
+            let id = rows::conversation_id(row)?;
+            Ok::<_, Failure>(InboxCursor { active_at: rows::moment(row, "active_at")?, id })
+        })
+        .transpose()?;
+    let summaries = found[..shown].iter().map(rows::summary).collect::<Result<_, _>>()?;
+    Ok(InboxPage { summaries, next_cursor })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_read_as_it_was_written_and_nothing_else_is() {
+        let cursor = InboxCursor {
+            active_at: Timestamp::from_unix_millis(1_795_254_300_123),
+            id: ConversationId::parse("d.alice.bob").unwrap(),
+        };
+        assert_eq!(InboxCursor::parse(&cursor.to_string()), Ok(cursor));
+        for text in ["", "x", "MQ", "ZC5hLmI", "eCBkLmEuYg", "MSBkLmIuYQ", "====", "ä"] {
+            assert_eq!(InboxCursor::parse(text), Err(InvalidCursor), "{text}");
+        }
+    }
+}

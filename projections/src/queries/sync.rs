@@ -1,0 +1,310 @@
+//! What a device has missed: a page of a consistent state, and where the next page begins.
+
+use std::collections::HashMap;
+
+use parley_domain::{ConversationId, UserId};
+use serde::{Deserialize, Serialize};
+use sqlx::{PgConnection, PgPool};
+
+use super::{
+    inbox::{self, Filter, InboxCursor},
+    rows::{self, message_columns, summary_columns, summary_joins, unread},
+};
+use crate::{
+    Failure, checkpoint,
+    database::READ_DEADLINE,
+    failure::within,
+    number::bound,
+    views::{Message, Summary},
+};
+
+/// How much one page holds at most; each at least 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SyncLimits {
+    pub max_conversations: u32,
+    pub max_messages: u32,
+}
+
+/// Where the next page begins. It carries all that this sync is about, so that any gateway can
+/// answer it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncCursor {
+    /// [`SyncPage::checkpoints`] of the first page.
+    checkpoints: Vec<u64>,
+    next: Next,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum Next {
+    /// All conversations, newest activity first: behind this one.
+    Newest { active_at: parley_domain::Timestamp, id: ConversationId },
+    /// Changes after `since`, by conversation id: behind `id`, or behind the message
+    /// `after_seq` in it. No `id`: from the beginning.
+    Changed { since: Vec<u64>, id: Option<ConversationId>, after_seq: Option<u64> },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SyncPage {
+    /// By shard: live events go on behind these positions. All pages of one sync say the same, and
+    /// hold every change up to there; they may hold later ones.
+    pub checkpoints: Vec<u64>,
+    pub conversations: Vec<SyncConversation>,
+    pub next: Option<SyncCursor>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncConversation {
+    pub conversation: Summary,
+    pub messages: Vec<Message>,
+}
+
+/// Reads a page in one snapshot.
+///
+/// - Without `since`: the user's summaries, newest activity first, without messages. If that took
+///   several pages, a last part follows with what changed meanwhile, since a conversation may
+///   have moved to the front unseen.
+/// - With `since`, the positions by shard up to which the caller knows everything: every
+///   conversation that changed after them, by conversation id, with its current summary and every
+///   message that was sent or changed after them. A conversation with many is split over pages.
+/// - With `cursor`: the page behind the one that gave it; `since` counts for nothing then.
+///
+/// # Errors
+/// If PostgreSQL does not answer.
+#[tracing::instrument(name = "projections.sync.read", skip_all, err(level = "debug"))]
+pub async fn sync_page(
+    pool: &PgPool,
+    shards: u16,
+    user: &UserId,
+    since: Option<&[u64]>,
+    cursor: Option<SyncCursor>,
+    limits: SyncLimits,
+) -> Result<SyncPage, Failure> {
+    within(READ_DEADLINE, async {
+        let mut snapshot =
+            pool.begin_with("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
+        let (checkpoints, next) = match cursor {
+            Some(cursor) => (cursor.checkpoints, Some(cursor.next)),
+            None => {
+                let mut checkpoints = checkpoint::read_all(&mut *snapshot, shards).await?;
+                // Who is ahead of the views has missed nothing that is in them.
+                for (checkpoint, since) in checkpoints.iter_mut().zip(since.unwrap_or_default()) {
+                    *checkpoint = (*checkpoint).max(*since);
+                }
+                let changed = |since: &[u64]| Next::Changed {
+                    since: since.to_vec(),
+                    id: None,
+                    after_seq: None,
+                };
+                (checkpoints, since.map(changed))
+            }
+        };
+        let page = match next {
+            None => newest(&mut snapshot, user, checkpoints, None, limits).await,
+            Some(Next::Newest { active_at, id }) => {
+                let behind = InboxCursor { active_at, id };
+                newest(&mut snapshot, user, checkpoints, Some(behind), limits).await
+            }
+            Some(Next::Changed { since, id, after_seq }) => {
+                let place = Place { since, id, after_seq };
+                changed(&mut snapshot, user, checkpoints, place, limits).await
+            }
+        }?;
+        snapshot.commit().await?;
+        Ok(page)
+    })
+    .await
+}
+
+async fn newest(
+    snapshot: &mut PgConnection,
+    user: &UserId,
+    checkpoints: Vec<u64>,
+    behind: Option<InboxCursor>,
+    limits: SyncLimits,
+) -> Result<SyncPage, Failure> {
+    let is_first = behind.is_none();
+    let page =
+        inbox::page(snapshot, user, Filter::All, limits.max_conversations, behind.as_ref()).await?;
+    let next = match page.next_cursor {
+        Some(InboxCursor { active_at, id }) => Some(Next::Newest { active_at, id }),
+        None if is_first => None,
+        None => Some(Next::Changed { since: checkpoints.clone(), id: None, after_seq: None }),
+    };
+    let conversations = page
+        .summaries
+        .into_iter()
+        .map(|conversation| SyncConversation { conversation, messages: Vec::new() })
+        .collect();
+    let next = next.map(|next| SyncCursor { checkpoints: checkpoints.clone(), next });
+    Ok(SyncPage { checkpoints, conversations, next })
+}
+
+struct Place {
+    since: Vec<u64>,
+    id: Option<ConversationId>,
+    after_seq: Option<u64>,
+}
+
+/// The page is cut to size before its messages are looked for.
+const CHANGED: &str = concat!(
+    "WITH page AS MATERIALIZED ( \
+     SELECT c.*, me.user_id, me.read_seq, me.delivered_seq, \
+     COALESCE(($2::bigint[])[c.shard + 1], 0) AS since \
+     FROM members me JOIN conversations c ON c.conversation_id = me.conversation_id \
+     WHERE me.user_id = $1 AND c.position > COALESCE(($2::bigint[])[c.shard + 1], 0) \
+     AND (me.conversation_id > $3 OR (me.conversation_id = $3 AND $4)) \
+     ORDER BY me.conversation_id LIMIT $5) \
+     SELECT c.since, first_seq_after(c.conversation_id, c.last_seq, c.since) AS first_seq, ",
+    summary_columns!(),
+    " FROM page c CROSS JOIN LATERAL (SELECT c.user_id, c.read_seq, c.delivered_seq) me ",
+    summary_joins!(),
+    " ORDER BY c.conversation_id"
+);
+
+/// Of each wanted conversation: what was sent after the position, by the primary key, and what
+/// was changed after it, by the index of changed messages.
+const MESSAGES: &str = concat!(
+    "SELECT ",
+    message_columns!(),
+    " FROM UNNEST($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) \
+     WITH ORDINALITY AS w (conversation_id, since, first_seq, after_seq, nth) \
+     CROSS JOIN LATERAL ( \
+     (SELECT * FROM messages n WHERE n.conversation_id = w.conversation_id COLLATE \"C\" \
+     AND n.conversation_seq >= GREATEST(w.first_seq, w.after_seq + 1) \
+     ORDER BY n.conversation_seq LIMIT $5) \
+     UNION ALL \
+     (SELECT * FROM messages o WHERE o.conversation_id = w.conversation_id COLLATE \"C\" \
+     AND o.changed_position > w.since \
+     AND o.conversation_seq < w.first_seq AND o.conversation_seq > w.after_seq \
+     ORDER BY o.conversation_seq LIMIT $5)) m \
+     ORDER BY w.nth, m.conversation_seq LIMIT $5"
+);
+
+async fn changed(
+    snapshot: &mut PgConnection,
+    user: &UserId,
+    checkpoints: Vec<u64>,
+    place: Place,
+    limits: SyncLimits,
+) -> Result<SyncPage, Failure> {
+    let Place { since, id, after_seq } = place;
+    let max_conversations = limits.max_conversations.max(1) as usize;
+    let max_messages = limits.max_messages.max(1) as usize;
+    let since_sql: Vec<i64> = since.iter().copied().map(bound).collect();
+    let mut found = sqlx::query(CHANGED)
+        .bind(user.as_str())
+        .bind(since_sql)
+        .bind(id.as_ref().map_or("", ConversationId::as_str))
+        .bind(after_seq.is_some())
+        .bind(i64::from(limits.max_conversations.max(1)) + 1)
+        .fetch_all(&mut *snapshot)
+        .await?;
+    let mut more = found.len() > max_conversations;
+    found.truncate(max_conversations);
+
+    let mut wanted = Wanted::default();
+    let mut conversations = Vec::with_capacity(found.len());
+    let mut expected: usize = 0;
+    for row in &found {
+        // The messages of those before fill the page already: it ends here.
+        if expected >= max_messages {
+            more = true;
+            break;
+        }
+        let conversation = rows::summary(row)?;
+        let resumed = id.as_ref() == Some(&conversation.conversation_id);
+        let after = after_seq.filter(|_| resumed).unwrap_or(0);
+        let first = rows::count(row, "first_seq")?;
+        wanted.push(&conversation, rows::count(row, "since")?, first, after);
+        let sent = conversation.last_seq.saturating_add(1).saturating_sub(first.max(after + 1));
+        expected = expected.saturating_add(usize::try_from(sent).unwrap_or(usize::MAX));
+        conversations.push(SyncConversation { conversation, messages: Vec::new() });
+    }
+    let mut messages = wanted.read(snapshot, max_messages + 1).await?;
+    let next = cut(&mut conversations, &mut messages, max_messages, more).map(|(id, after_seq)| {
+        SyncCursor {
+            checkpoints: checkpoints.clone(),
+            next: Next::Changed { since, id: Some(id), after_seq },
+        }
+    });
+    hand_out(&mut conversations, messages);
+    Ok(SyncPage { checkpoints, conversations, next })
+}
+
+/// Ends the page behind `max` messages; says where the next one begins, if there is one.
+fn cut(
+    conversations: &mut Vec<SyncConversation>,
+    messages: &mut Vec<Message>,
+    max: usize,
+    more: bool,
+) -> Option<(ConversationId, Option<u64>)> {
+    let too_many = messages.get(max).map(|first| first.conversation_id.clone());
+    messages.truncate(max);
+    let Some(beyond) = too_many else {
+        let last = conversations.last()?;
+        return more.then(|| (last.conversation.conversation_id.clone(), None));
+    };
+    let inside = messages
+        .last()
+        .filter(|last| last.conversation_id == beyond)
+        .map(|last| last.conversation_seq);
+    // Those before it are complete; of `beyond` itself, perhaps a part is here.
+    conversations.retain(|shown| match inside {
+        Some(_) => shown.conversation.conversation_id <= beyond,
+        None => shown.conversation.conversation_id < beyond,
+    });
+    let last = conversations.last()?;
+    Some((last.conversation.conversation_id.clone(), inside))
+}
+
+fn hand_out(conversations: &mut [SyncConversation], messages: Vec<Message>) {
+    let mut place: HashMap<ConversationId, &mut Vec<Message>> = conversations
+        .iter_mut()
+        .map(|shown| (shown.conversation.conversation_id.clone(), &mut shown.messages))
+        .collect();
+    for message in messages {
+        if let Some(list) = place.get_mut(&message.conversation_id) {
+            list.push(message);
+        }
+    }
+}
+
+#[derive(Default)]
+struct Wanted {
+    ids: Vec<String>,
+    since: Vec<i64>,
+    first: Vec<i64>,
+    after: Vec<i64>,
+}
+
+impl Wanted {
+    fn push(&mut self, conversation: &Summary, since: u64, first: u64, after: u64) {
+        self.ids.push(conversation.conversation_id.to_string());
+        self.since.push(bound(since));
+        self.first.push(bound(first));
+        self.after.push(bound(after));
+    }
+
+    async fn read(
+        self,
+        snapshot: &mut PgConnection,
+        limit: usize,
+    ) -> Result<Vec<Message>, Failure> {
+        if self.ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = sqlx::query(MESSAGES)
+            .bind(self.ids)
+            .bind(self.since)
+            .bind(self.first)
+            .bind(self.after)
+            .bind(bound(limit as u64))
+            .fetch_all(snapshot)
+            .await?;
+        let mut messages = Vec::with_capacity(rows.len());
+        for row in &rows {
+            messages.extend(rows::message(row)?);
+        }
+        Ok(messages)
+    }
+}
