@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use crate::exit::Exit;
+
 /// Why a private engine could not be started, kept or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -55,13 +57,25 @@ pub enum EngineError {
     /// A statement on the private database failed.
     #[error("the private database: {0}")]
     Database(#[from] sqlx::Error),
-
-    /// The thread that starts processes is gone; the process is ending.
-    #[error("this process is ending")]
-    Ending,
 }
 
 impl EngineError {
+    /// The exit code of a program that needs the engine.
+    #[must_use]
+    pub const fn exit(&self) -> Exit {
+        match self {
+            Self::File { .. } | Self::Untraversable { .. } | Self::NoUser => Exit::Usage,
+            Self::Missing { .. }
+            | Self::Locked { .. }
+            | Self::Spawn { .. }
+            | Self::NoPort
+            | Self::Exited { .. }
+            | Self::NotReady { .. }
+            | Self::LeftoverAlive { .. }
+            | Self::Database(_) => Exit::Unavailable,
+        }
+    }
+
     pub(super) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::File { action, path, source }
