@@ -1,0 +1,46 @@
+//! The command line.
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+use parley_runtime::exit::Exit;
+
+use crate::{token, up};
+
+/// Direct messaging for marketplaces: self-hosted, on NATS JetStream and PostgreSQL.
+///
+/// Services are configured by PARLEY_* variables; see docs/operations.md.
+#[derive(Debug, Parser)]
+#[command(name = "parley", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Up(up::Args),
+    Token(token::Args),
+}
+
+/// The command that was given. On bad usage, or a request for help, prints and says how to end.
+pub fn parse() -> Result<Command, Exit> {
+    Cli::try_parse().map(|cli| cli.command).map_err(|error| {
+        // A closed terminal is no reason for another exit code.
+        drop(error.print());
+        if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+            Exit::Ok
+        } else {
+            Exit::Usage
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
+    }
+}

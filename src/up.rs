@@ -1,0 +1,102 @@
+//! `parley up`: everything in one process group, ready to be tried.
+
+mod engines;
+pub mod secrets;
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use parley_runtime::config::Env;
+use parley_runtime::engines::DirLock;
+use parley_runtime::shutdown::Shutdown;
+
+use self::engines::Engines;
+use self::secrets::Secrets;
+use crate::failure::Failure;
+
+/// Where `parley up` keeps its data unless told otherwise.
+pub const DEFAULT_DATA: &str = ".parley/data";
+
+/// Run everything here: the services, and a private nats-server and PostgreSQL unless given.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where the page and the API are served.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Where the private servers keep their data, and the secrets are.
+    #[arg(long, default_value = DEFAULT_DATA)]
+    data: PathBuf,
+    /// Use this NATS (with JetStream) instead of a private one.
+    #[arg(long)]
+    nats: Option<String>,
+    /// Use this PostgreSQL database instead of a private one.
+    #[arg(long)]
+    database: Option<String>,
+}
+
+pub async fn run(args: Args, mut env: Env) -> Result<(), Failure> {
+    // The engines take up to some seconds after the services, and all of it should take less
+    // than the ten to fifteen seconds that a service manager usually grants.
+    let drain = env.duration_seconds("PARLEY_DRAIN_SECONDS", 8, 1..=3_600);
+    let shutdown = Shutdown::on_signals(drain)
+        .map_err(|error| Failure::internal(format!("cannot listen to signals: {error}")))?;
+    let lock = DirLock::take(&args.data)?;
+    let secrets = Secrets::of(lock.dir()).map_err(Failure::usage)?;
+    let starting = Engines::start(lock.dir(), args.nats.clone(), args.database.clone());
+    let engines = tokio::select! {
+        engines = starting => engines?,
+        // Dropping the start ends what it has begun.
+        () = shutdown.soft().cancelled() => return Ok(()),
+    };
+    let outcome = serve(&args, env, &lock, &secrets, &engines, &shutdown).await;
+    shutdown.begin();
+    engines.stop().await;
+    outcome
+}
+
+async fn serve(
+    args: &Args,
+    env: Env,
+    lock: &DirLock,
+    _secrets: &Secrets,
+    engines: &Engines,
+    shutdown: &Shutdown,
+) -> Result<(), Failure> {
+    env.finish()?;
+    write_settings(lock.dir(), args.listen, engines)?;
+    announce(args.listen, lock.dir(), engines);
+    shutdown.soft().cancelled().await;
+    Ok(())
+}
+
+/// Says where everything is, for people.
+fn announce(listen: SocketAddr, dir: &Path, engines: &Engines) {
+    println!("Data        {}", dir.display());
+    println!("NATS        {}", engines.nats_url);
+    println!("PostgreSQL  {}", engines.database_url);
+    println!("Parley is ready at http://{listen}");
+}
+
+/// Writes `DIR/parley.env`, so that a shell can talk to what runs here:
+/// `set -a; . DIR/parley.env; parley verify`.
+fn write_settings(dir: &Path, listen: SocketAddr, engines: &Engines) -> Result<(), Failure> {
+    let path = dir.join("parley.env");
+    let quoted = |value: &str| format!("'{}'", value.replace('\'', r"'\''"));
+    let text = format!(
+        "# Written by `parley up` at each start.\n\
+         PARLEY_NATS_URL={}\nPARLEY_DATABASE_URL={}\nPARLEY_LISTEN={listen}\n",
+        quoted(&engines.nats_url),
+        quoted(&engines.database_url),
+    );
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|error| Failure::usage(format!("cannot write {}: {error}", path.display())))
+}
