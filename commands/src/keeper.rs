@@ -1,1 +1,145 @@
+//! Which shards this instance owns: its fair share of them, by leases.
+//!
+//! Every instance keeps a sign of life; with n of them alive, each takes up to ceil(S / n) shards
+//! that nobody holds, and gives away what it has beyond that. A dead instance's leases age away.
 
+use std::{collections::HashMap, time::Duration};
+
+use parley_nats::{
+    Failure,
+    lease::{Lease, Leases},
+    subjects::{instance_lease, shard_lease},
+};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, MissedTickBehavior},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::owner::{Owner, Stop};
+
+/// Makes the owner of a shard.
+pub type MakeOwner = dyn Fn(u16) -> Owner + Send + Sync;
+
+/// The shards of this instance.
+pub struct Keeper {
+    leases: Leases,
+    instance: String,
+    shards: u16,
+    make_owner: Box<MakeOwner>,
+    owned: HashMap<u16, Owned>,
+}
+
+struct Owned {
+    lease: Lease,
+    stop: Stop,
+    task: JoinHandle<()>,
+}
+
+impl Keeper {
+    pub fn new(leases: Leases, instance: String, shards: u16, make_owner: Box<MakeOwner>) -> Self {
+        Self { leases, instance, shards, make_owner, owned: HashMap::new() }
+    }
+
+    /// Keeps shards until `soft`, then hands them over.
+    pub async fn run(mut self, lease_ttl: Duration, soft: CancellationToken) {
+        // Several renewals fit into a lease, so that one that fails does no harm.
+        let mut tick = tokio::time::interval(lease_ttl / 5);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = tick.tick() => {}
+                () = soft.cancelled() => break,
+            }
+            if let Err(failure) = self.tend().await {
+                tracing::debug!(%failure, "leases cannot be tended");
+                // The server may have lost the bucket with its memory.
+                if let Err(failure) = self.leases.restore().await {
+                    tracing::debug!(%failure, "the bucket of leases is away");
+                }
+            }
+            self.drop_expired();
+        }
+        let shards: Vec<u16> = self.owned.keys().copied().collect();
+        for shard in &shards {
+            if let Some(owned) = self.owned.get(shard) {
+                owned.stop.handover.cancel();
+            }
+        }
+        for shard in shards {
+            self.hand_over(shard).await;
+        }
+        self.leases.withdraw(&instance_lease(&self.instance)).await;
+    }
+
+    async fn tend(&mut self) -> Result<(), Failure> {
+        self.leases.sign_of_life(&instance_lease(&self.instance)).await?;
+        for shard in self.owned.keys().copied().collect::<Vec<_>>() {
+            let Some(owned) = self.owned.get_mut(&shard) else { continue };
+            if !self.leases.renew(&mut owned.lease).await? || owned.task.is_finished() {
+                tracing::warn!(shard, "a shard's lease is somebody else's");
+                self.lose(shard);
+            }
+        }
+        let share = self.share().await?;
+        while self.owned.len() > share {
+            let Some(shard) = self.owned.keys().max().copied() else { break };
+            tracing::info!(shard, "a shard is handed over to another instance");
+            self.hand_over(shard).await;
+        }
+        for shard in 0..self.shards {
+            if self.owned.len() >= share {
+                break;
+            }
+            if self.owned.contains_key(&shard) {
+                continue;
+            }
+            if let Some(lease) = self.leases.acquire(&shard_lease(shard)).await? {
+                let owner = (self.make_owner)(shard);
+                let stop = Stop::default();
+                let task = tokio::spawn(owner.run(stop.clone()));
+                self.owned.insert(shard, Owned { lease, stop, task });
+            }
+        }
+        Ok(())
+    }
+
+    /// How many shards each of the living instances should have at most.
+    async fn share(&self) -> Result<usize, Failure> {
+        let prefix = instance_lease("");
+        let alive = self.leases.keys().await?;
+        let instances = alive.iter().filter(|key| key.starts_with(&prefix)).count().max(1);
+        Ok(usize::from(self.shards).div_ceil(instances))
+    }
+
+    /// A lease that could not be renewed in time may be another's by now.
+    fn drop_expired(&mut self) {
+        let now = Instant::now();
+        let expired: Vec<u16> = self
+            .owned
+            .iter()
+            .filter(|(_, owned)| owned.lease.until <= now)
+            .map(|(shard, _)| *shard)
+            .collect();
+        for shard in expired {
+            tracing::warn!(shard, "a shard's lease ran out");
+            self.lose(shard);
+        }
+    }
+
+    fn lose(&mut self, shard: u16) {
+        if let Some(owned) = self.owned.remove(&shard) {
+            owned.stop.lost.cancel();
+        }
+    }
+
+    async fn hand_over(&mut self, shard: u16) {
+        if let Some(owned) = self.owned.remove(&shard) {
+            owned.stop.handover.cancel();
+            if let Err(error) = owned.task.await {
+                tracing::error!(shard, %error, "a shard's owner broke");
+            }
+            self.leases.release(owned.lease).await;
+        }
+    }
+}

@@ -22,7 +22,6 @@ pub struct Request {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Sealed {
-    #[serde(flatten)]
     pub request: Request,
     /// Milliseconds since the Unix epoch.
     pub deadline_ms: i64,

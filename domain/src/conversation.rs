@@ -71,9 +71,9 @@ pub enum Scope {
     Service,
 }
 
-/// What is asked for; in JSON an object with its `type`.
+/// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Action {
     SendMessage {
         client_message_id: ClientMessageId,

@@ -55,6 +55,16 @@ pub struct Checkout<G> {
     place: Reservation,
 }
 
+impl<G> Checkout<G> {
+    /// Position of the last event that the held state has seen.
+    pub fn position<A>(&self) -> u64
+    where
+        G: DerefMut<Target = Held<A>>,
+    {
+        self.guard.position
+    }
+}
+
 impl<A, G> AggregateContext<A> for Checkout<G>
 where
     A: Aggregate,
