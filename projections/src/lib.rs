@@ -3,6 +3,8 @@
 //! - [`views`]: history, inbox and cursors; what each shows and how an event folds into it.
 //! - [`queries`]: what the gateway asks.
 //! - [`load`]: a conversation's state for the commands, exactly the fold of its events.
+//! - [`apply`]: a batch of the log into all views, with its checkpoint.
+//! - [`run`]: a projector a shard, elected, following the log.
 //! - [`checkpoint`]: how far into each shard all of these reach.
 //!
 //! **Architecture invariant:** every event is in the views exactly once. A batch and its checkpoint
@@ -10,15 +12,20 @@
 //!
 //! **Architecture invariant:** a checkpoint never goes back.
 
+pub mod apply;
 pub mod checkpoint;
+mod config;
 mod database;
 mod failure;
 pub mod load;
 mod number;
 pub mod queries;
+mod runner;
 pub mod views;
 
 pub use checkpoint::{checkpoint, checkpoints};
+pub use config::Config;
 pub use database::{connect, migrate};
 pub use failure::Failure;
 pub use load::{Loaded, load_conversation};
+pub use runner::{Error, run};

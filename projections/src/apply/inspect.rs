@@ -1,0 +1,59 @@
+//! Whether a message of the log is an event that the views can take.
+
+use parley_domain::{Event, EventData, UserId, event::DecodeError};
+use parley_nats::{subjects::parse_event_subject, tail::LogMessage};
+
+/// Why an event cannot be applied, now or later.
+#[derive(Debug, thiserror::Error)]
+pub enum Poison {
+    #[error(transparent)]
+    Undecodable(#[from] DecodeError),
+    #[error("its subject is not that of a conversation of this shard, or not of its own")]
+    Subject,
+    #[error("it is about somebody who is not a member of the conversation")]
+    Stranger,
+    #[error("it carries a number that is zero or too large")]
+    Number,
+    #[error("PostgreSQL refuses it with SQLSTATE {code}")]
+    Refused { code: String },
+}
+
+impl Poison {
+    /// For logs: the error's own text may quote the message.
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::Undecodable(DecodeError::Malformed(_)) => "malformed",
+            Self::Undecodable(DecodeError::UnknownType(_)) => "unknown type",
+            Self::Subject => "wrong subject",
+            Self::Stranger => "not a member",
+            Self::Number => "impossible number",
+            Self::Refused { .. } => "refused by PostgreSQL",
+        }
+    }
+}
+
+pub(super) fn inspect(message: &LogMessage, shard: u16) -> Result<Event, Poison> {
+    let (of_shard, id) = parse_event_subject(&message.subject).ok_or(Poison::Subject)?;
+    let event = Event::from_json(&message.payload)?;
+    if of_shard != shard || event.subject != id {
+        return Err(Poison::Subject);
+    }
+    let is_member = |user: &UserId| event.subject.is_direct_member(user);
+    if !is_member(&event.actor) {
+        return Err(Poison::Stranger);
+    }
+    let fits = |number: u64| number > 0 && i64::try_from(number).is_ok();
+    let numbers_fit = match &event.data {
+        EventData::MessageSent(sent) => {
+            fits(sent.conversation_seq) && sent.reply_to.is_none_or(fits)
+        }
+        EventData::CursorDelivered(moved) | EventData::CursorRead(moved) => {
+            // It would make them a member.
+            if !is_member(&moved.user_id) {
+                return Err(Poison::Stranger);
+            }
+            fits(moved.through_seq)
+        }
+    };
+    if numbers_fit && fits(event.version) { Ok(event) } else { Err(Poison::Number) }
+}

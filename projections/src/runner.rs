@@ -1,0 +1,61 @@
+//! The projectors: one a shard at any time, whichever process it runs in.
+
+mod election;
+mod projector;
+
+use std::sync::Arc;
+
+use parley_runtime::shutdown::Shutdown;
+use tokio::task::JoinSet;
+
+use crate::{Config, Failure};
+use projector::Projector;
+
+/// Why projecting cannot go on; what may pass by itself is waited for instead.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Nats(#[from] parley_nats::Failure),
+    #[error(transparent)]
+    Views(#[from] Failure),
+    #[error(
+        "the log of shard {shard} ends at {last}, but the views already hold {checkpoint}: this is \
+         not the log that they were made from. Restore it, or let the views be built anew"
+    )]
+    LogReplaced { shard: u16, last: u64, checkpoint: u64 },
+    #[error("a projector ended unexpectedly: {0}")]
+    Panicked(String),
+}
+
+/// Runs the projectors of all shards until `shutdown` begins; a batch under way is finished.
+///
+/// # Errors
+/// If NATS cannot be reached at the start, the deployment has another number of shards, or a log
+/// was replaced. Anything that may pass by itself is waited for.
+pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
+    let nats = parley_nats::connect(&config.nats_url, "parley-projections").await?;
+    if let Some(deployment) = parley_nats::topology::find(&nats).await?
+        && deployment.shards != config.shards
+    {
+        let (deployed, configured) = (deployment.shards, config.shards);
+        return Err(parley_nats::Failure::ShardsDiffer { deployed, configured }.into());
+    }
+    // If one of them cannot go on, the others are not left running alone.
+    let stop = shutdown.soft().child_token();
+    let config = Arc::new(config);
+    let mut projectors = JoinSet::new();
+    for shard in 0..config.shards {
+        let projector = Projector::new(shard, Arc::clone(&config), nats.clone(), stop.clone())?;
+        projectors.spawn(projector.run());
+    }
+    let mut result = Ok(());
+    while let Some(ended) = tokio::select! {
+        ended = projectors.join_next() => ended,
+        () = shutdown.hard().cancelled() => None,
+    } {
+        let ended = ended.unwrap_or_else(|error| Err(Error::Panicked(error.to_string())));
+        stop.cancel();
+        result = result.and(ended);
+    }
+    result
+}

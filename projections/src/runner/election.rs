@@ -1,0 +1,46 @@
+//! Who projects a shard: whoever holds its advisory lock.
+//!
+//! The lock belongs to a session, and the batches are written through that same session: a
+//! projector that lost its lock has lost its way to write. Should that ever fail, the comparison
+//! of the checkpoint still keeps two writers apart.
+
+use std::time::Duration;
+
+use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
+
+use crate::{Failure, database::connect_options, failure::within};
+
+/// The first half of the locks' key, so that nobody else's lock is taken for ours.
+const LOCK_CLASS: i32 = i32::from_be_bytes(*b"Parl");
+/// How long a new connection, or a sign of life, may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// A projector that is stopped (SIGSTOP) still has its connection: the server ends a session that
+/// gives no sign of life for so long, and with it the lock.
+const IDLE_SESSION_TIMEOUT: &str = "5s";
+
+pub(super) fn options(url: &str, shard: u16) -> Result<PgConnectOptions, Failure> {
+    let options = connect_options(url, &format!("parley-projector-{shard}"))?;
+    Ok(options.options([("idle_session_timeout", IDLE_SESSION_TIMEOUT)]))
+}
+
+pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Failure> {
+    within(PATIENCE, async { Ok(options.connect().await?) }).await
+}
+
+/// Says whether the lock is this session's now.
+pub(super) async fn try_lock(connection: &mut PgConnection, shard: u16) -> Result<bool, Failure> {
+    within(PATIENCE, async {
+        let locked = sqlx::query_scalar("SELECT pg_try_advisory_lock($1, $2)")
+            .bind(LOCK_CLASS)
+            .bind(i32::from(shard))
+            .fetch_one(connection)
+            .await?;
+        Ok(locked)
+    })
+    .await
+}
+
+/// Keeps the session alive; errors if it is not.
+pub(super) async fn keep(connection: &mut PgConnection) -> Result<(), Failure> {
+    within(PATIENCE, async { Ok(connection.ping().await?) }).await
+}
