@@ -15,10 +15,12 @@
 
 mod nats;
 mod postgres;
+mod program;
 mod scratch;
 
 pub use nats::{TestNats, TestNatsCluster};
 pub use postgres::{TestPostgres, TestPostgresServer};
+pub use program::TestProgram;
 pub use scratch::ScratchDir;
 
 use std::fmt::Display;
