@@ -14,6 +14,7 @@ pub mod jwks;
 pub mod keys;
 mod marketplace;
 pub mod origin;
+pub mod request;
 pub mod session;
 
 use std::time::Duration;

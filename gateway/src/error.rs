@@ -46,6 +46,15 @@ impl ApiError {
         Problem::new(Code::BodyTooLarge, detail).into()
     }
 
+    pub fn not_json() -> Self {
+        Problem::new(Code::UnsupportedMediaType, "the body must be application/json").into()
+    }
+
+    /// The connection broke off, or is not HTTP any more.
+    pub fn unreadable_body() -> Self {
+        Self::malformed("the body cannot be read")
+    }
+
     pub fn unavailable(detail: &str) -> Self {
         Problem::unavailable(detail).into()
     }
@@ -86,13 +95,24 @@ impl From<AuthError> for ApiError {
 impl From<JsonRejection> for ApiError {
     fn from(rejection: JsonRejection) -> Self {
         match rejection {
-            JsonRejection::MissingJsonContentType(_) => {
-                Problem::new(Code::UnsupportedMediaType, "the body must be application/json").into()
-            }
+            JsonRejection::MissingJsonContentType(_) => Self::not_json(),
             // Wrong types and missing fields too: the contract has 422 for meaning only.
             JsonRejection::JsonDataError(error) => Self::malformed(error.body_text()),
             JsonRejection::JsonSyntaxError(error) => Self::malformed(error.body_text()),
-            JsonRejection::BytesRejection(_) | _ => Self::malformed("the body cannot be read"),
+            JsonRejection::BytesRejection(_) | _ => Self::unreadable_body(),
+        }
+    }
+}
+
+impl From<parley_projections::Failure> for ApiError {
+    /// Logs it: callers are told what is away, not why.
+    fn from(failure: parley_projections::Failure) -> Self {
+        if failure.is_temporary() {
+            tracing::warn!(%failure, "the views cannot be read");
+            Self::unavailable("history is away; sending goes on")
+        } else {
+            tracing::error!(%failure, "the views cannot be understood");
+            Self::internal()
         }
     }
 }

@@ -1,8 +1,25 @@
 //! The edge of Parley: HTTP, WebSocket and the browser page.
+//!
+//! - [`auth`]: who is calling.
+//! - [`routes`]: the HTTP interface, one endpoint one file; [`openapi`] describes it to machines.
+//! - [`error`]: how a "no" looks on the wire; nothing else knows error statuses.
+//! - [`server`]: the accept loop, its bounds and its drain.
+//! - [`page`]: the browser page, compiled in.
+//! - [`service`]: all of it, wired together: [`run`].
+//!
+//! **Architecture invariant:** the gateway decides nothing about conversations. It checks who is
+//! calling, hands commands to their shard's owner, and shows what the log and the views say.
 
 pub mod auth;
 pub mod config;
 pub mod error;
 pub mod metrics;
+pub mod openapi;
 pub mod page;
+pub mod routes;
 pub mod server;
+pub mod service;
+pub mod state;
+
+pub use config::Config;
+pub use service::{Error, run};

@@ -1,0 +1,127 @@
+//! The HTTP interface: one endpoint one file, with its request and answer types, what the OpenAPI
+//! document says of it, and its handler.
+//!
+//! # Recipe: add an endpoint
+//! 1. Write `routes/<what it does>.rs` with `pub fn endpoint() -> Endpoint`.
+//! 2. Put the shapes of its JSON into `openapi/schemas.json`.
+//! 3. Add it to [`endpoints`]. Router and OpenAPI document are both made from that list.
+//! 4. Test it in `tests/http_*.rs` as a client sees it.
+
+mod bootstrap;
+mod conversation;
+mod delivery_cursor;
+mod dev_token;
+pub mod extract;
+mod health;
+mod history;
+mod inbox;
+mod layers;
+mod metrics;
+mod open_direct;
+mod openapi;
+mod read_cursor;
+mod ready;
+mod receipts;
+mod send_message;
+
+use axum::{
+    Router,
+    extract::Request,
+    http::Method,
+    middleware,
+    response::{IntoResponse, Response},
+    routing::MethodRouter,
+};
+
+use crate::{
+    error::ApiError,
+    openapi::{Operation, document},
+    page,
+    state::AppState,
+};
+
+/// A route: one method of one path.
+pub struct Endpoint {
+    pub method: &'static str,
+    pub path: &'static str,
+    pub operation: Operation,
+    handler: MethodRouter<AppState>,
+}
+
+impl Endpoint {
+    fn new(
+        method: &'static str,
+        path: &'static str,
+        handler: MethodRouter<AppState>,
+        operation: Operation,
+    ) -> Self {
+        Self { method, path, operation, handler }
+    }
+}
+
+/// Every route but the page's.
+fn endpoints(state: &AppState) -> Vec<Endpoint> {
+    let mut endpoints = vec![
+        bootstrap::endpoint(),
+        open_direct::endpoint(),
+        inbox::endpoint(),
+        conversation::endpoint(),
+        send_message::endpoint(),
+        history::endpoint(),
+        read_cursor::endpoint(),
+        delivery_cursor::endpoint(),
+        receipts::endpoint(),
+        health::endpoint(),
+        ready::endpoint(),
+    ];
+    if state.serves_metrics {
+        endpoints.push(metrics::endpoint());
+    }
+    if state.authenticator.dev().is_some() {
+        endpoints.push(dev_token::endpoint());
+    }
+    endpoints
+}
+
+/// Everything that a gateway answers.
+pub fn router(state: AppState) -> Result<Router, serde_json::Error> {
+    let mut endpoints = endpoints(&state);
+    let operations = endpoints
+        .iter()
+        .map(|endpoint| (endpoint.method, endpoint.path, endpoint.operation.clone()))
+        .chain([(openapi::METHOD, openapi::PATH, openapi::operation())]);
+    let document = document(operations)?;
+    endpoints.push(openapi::endpoint(&document)?);
+    let mut router = Router::new();
+    for endpoint in endpoints {
+        router = router.route(endpoint.path, endpoint.handler);
+    }
+    let router = router
+        .fallback(no_route)
+        .method_not_allowed_fallback(async || ApiError::wrong_method())
+        .layer(middleware::from_fn_with_state(state.clone(), layers::cross_origin))
+        .layer(middleware::from_fn_with_state(state.clone(), layers::observe))
+        .with_state(state);
+    Ok(router)
+}
+
+/// Only `/metrics`, for a port of its own.
+pub fn metrics_router(state: AppState) -> Router {
+    let endpoint = metrics::endpoint();
+    Router::new()
+        .route(endpoint.path, endpoint.handler)
+        .fallback(async || ApiError::no_route())
+        .method_not_allowed_fallback(async || ApiError::wrong_method())
+        .with_state(state)
+}
+
+/// The page's files; there is nothing else that has no route.
+async fn no_route(request: Request) -> Response {
+    let path = request.uri().path();
+    let reads = *request.method() == Method::GET || *request.method() == Method::HEAD;
+    match page::serve(path, request.headers()) {
+        Some(file) if reads => file,
+        Some(_) => ApiError::wrong_method().into_response(),
+        None => ApiError::no_route().into_response(),
+    }
+}

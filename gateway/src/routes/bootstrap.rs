@@ -1,0 +1,98 @@
+//! `POST /v1/sessions/bootstrap`: a session for a device, as a token and as a cookie.
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, HeaderValue, header},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use parley_commands::{Code, Problem};
+use parley_domain::{DeviceId, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Endpoint,
+    extract::{Caller, JsonBody, device},
+};
+use crate::{
+    auth::cookie, config::PublicUrl, error::ApiError, openapi::Operation, state::AppState,
+};
+
+/// The longest name of a platform, in characters.
+const MAX_PLATFORM_CHARACTERS: usize = 64;
+
+pub fn endpoint() -> Endpoint {
+    let operation = Operation::new("bootstrapSession", "Start a session on a device")
+        .body("Bootstrap")
+        .answers(200, "Session", "The session; also set as the cookie parley_session.")
+        .refuses(400, "invalid_id")
+        .refuses(403, "forbidden")
+        .refuses(422, "invalid_body");
+    Endpoint::new("POST", "/v1/sessions/bootstrap", post(bootstrap), operation)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Bootstrap {
+    device_id: String,
+    /// What the device runs, for its owner's list of devices.
+    platform: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Session {
+    user_id: UserId,
+    device_id: DeviceId,
+    websocket_url: String,
+    session_token: String,
+    expires_at: Timestamp,
+}
+
+async fn bootstrap(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    headers: HeaderMap,
+    JsonBody(body): JsonBody<Bootstrap>,
+) -> Result<Response, ApiError> {
+    let Some(device_id) = device(&caller, Some(&body.device_id))? else {
+        return Err(ApiError::malformed("deviceId is missing"));
+    };
+    let characters = body.platform.chars().count();
+    if !(1..=MAX_PLATFORM_CHARACTERS).contains(&characters) {
+        let detail = format!("platform has 1 to {MAX_PLATFORM_CHARACTERS} characters");
+        return Err(Problem::new(Code::InvalidBody, detail).into());
+    }
+    let url = public_url(&state, &headers)?;
+    let sessions = state.authenticator.sessions();
+    let session = sessions.mint(&caller, &device_id, state.now()).map_err(|error| {
+        tracing::error!(%error, "no session");
+        ApiError::internal()
+    })?;
+    let secure = state.public_url.as_ref().is_some_and(PublicUrl::is_secure);
+    let cookie = cookie::set(&session.token, sessions.ttl(), secure);
+    let cookie = HeaderValue::try_from(cookie).map_err(|_| ApiError::internal())?;
+    let answer = Session {
+        user_id: caller.user_id,
+        device_id,
+        websocket_url: url.websocket_url(),
+        session_token: session.token,
+        expires_at: session.expires_at,
+    };
+    let headers = [
+        (header::SET_COOKIE, cookie),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    Ok((headers, Json(answer)).into_response())
+}
+
+/// How the caller reaches this gateway: as configured, or as it just did.
+fn public_url(state: &AppState, headers: &HeaderMap) -> Result<PublicUrl, ApiError> {
+    if let Some(url) = &state.public_url {
+        return Ok(url.clone());
+    }
+    let host = headers.get(header::HOST).and_then(|value| value.to_str().ok());
+    host.and_then(PublicUrl::of_host)
+        .ok_or_else(|| ApiError::malformed("the Host header is not a host"))
+}

@@ -1,0 +1,159 @@
+//! What handlers take from a request; every "no" is a problem.
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request},
+    http::{HeaderMap, header, request::Parts},
+};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use parley_domain::{ConversationId, DeviceId};
+use serde::de::DeserializeOwned;
+
+use crate::{
+    auth::{Identity, request},
+    error::ApiError,
+    state::AppState,
+};
+
+/// How much of a body that is too large is read and thrown away, so that a client that is still
+/// sending gets to see the answer.
+const DISCARD_BYTES: usize = 1_024 * 1_024;
+
+/// The signed-in caller.
+pub struct Caller(pub Identity);
+
+impl FromRequestParts<AppState> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let caller =
+            request::caller(&state.authenticator, &state.origins, &parts.method, &parts.headers);
+        Ok(Self(caller.await?))
+    }
+}
+
+/// A caller and a conversation of theirs, the `{id}` of the path.
+///
+/// A direct conversation's id says whose it is, so this asks no server. Groups and channels have
+/// to be created first: until one is, there is none to be a member of.
+pub struct Member {
+    pub caller: Identity,
+    pub conversation_id: ConversationId,
+}
+
+impl FromRequestParts<AppState> for Member {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let Caller(caller) = Caller::from_request_parts(parts, state).await?;
+        let conversation_id =
+            ConversationId::parse(&path_parameter(parts, state, "id").await.unwrap_or_default())?;
+        if !conversation_id.is_direct_member(&caller.user_id) {
+            return Err(ApiError::no_conversation());
+        }
+        Ok(Self { caller, conversation_id })
+    }
+}
+
+/// The `{seq}` of the path.
+pub struct Seq(pub u64);
+
+impl FromRequestParts<AppState> for Seq {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let text = path_parameter(parts, state, "seq").await.unwrap_or_default();
+        let seq = text.parse().ok().filter(|seq| *seq > 0);
+        seq.map(Self).ok_or_else(|| {
+            parley_commands::Problem::new(
+                parley_commands::Code::InvalidId,
+                "a conversationSeq is a whole number from 1",
+            )
+            .into()
+        })
+    }
+}
+
+/// A path parameter, `None` if it is not there or not UTF-8.
+async fn path_parameter(parts: &mut Parts, state: &AppState, name: &str) -> Option<String> {
+    let parameters = RawPathParams::from_request_parts(parts, state).await.ok()?;
+    parameters.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
+}
+
+/// The query string; unknown parameters are ignored.
+pub struct Params<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequestParts<AppState> for Params<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let Query(parameters) = Query::from_request_parts(parts, state).await?;
+        Ok(Self(parameters))
+    }
+}
+
+/// A body of JSON, bounded.
+pub struct JsonBody<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest<AppState> for JsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+        let is_json = is_json(request.headers());
+        let bytes = read(request.into_body(), state.limits.body_bytes).await?;
+        if !is_json {
+            return Err(ApiError::not_json());
+        }
+        let Json(value) = Json::from_bytes(&bytes)?;
+        Ok(Self(value))
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok())
+    else {
+        return false;
+    };
+    let media_type = value.split(';').next().unwrap_or_default().trim();
+    media_type.eq_ignore_ascii_case("application/json")
+}
+
+async fn read(mut body: Body, max_bytes: usize) -> Result<Bytes, ApiError> {
+    let mut bytes = BytesMut::new();
+    let mut seen = 0_usize;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| ApiError::unreadable_body())?;
+        let Some(data) = frame.data_ref() else { continue };
+        seen = seen.saturating_add(data.len());
+        if seen <= max_bytes {
+            bytes.extend_from_slice(data);
+        } else if seen > max_bytes.saturating_add(DISCARD_BYTES) {
+            break;
+        }
+    }
+    if seen > max_bytes { Err(ApiError::body_too_large(max_bytes)) } else { Ok(bytes.freeze()) }
+}
+
+/// The device that a body or a session names. A session is bound to its device, so it cannot speak
+/// for another one.
+pub fn device(caller: &Identity, named: Option<&str>) -> Result<Option<DeviceId>, ApiError> {
+    let named = named.map(DeviceId::parse).transpose()?;
+    match (&caller.device_id, named) {
+        (Some(own), Some(named)) if *own != named => {
+            Err(ApiError::forbidden("the session is of another device"))
+        }
+        (Some(own), _) => Ok(Some(own.clone())),
+        (None, named) => Ok(named),
+    }
+}
+
+/// A page size as asked for: `default` if it was not, `max` if it is more.
+pub fn page_size(asked: Option<u32>, default: u32, max: u32) -> Result<u32, ApiError> {
+    match asked {
+        Some(0) => Err(ApiError::malformed("limit is at least 1")),
+        Some(limit) => Ok(limit.min(max)),
+        None => Ok(default),
+    }
+}

@@ -1,0 +1,107 @@
+//! What happens around every request: its span, its metrics, its time limit, and the safety net
+//! under a handler that panics.
+
+use std::{panic::AssertUnwindSafe, time::Instant};
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use futures_util::FutureExt;
+use tracing::{Instrument, field};
+
+use crate::{error::ApiError, state::AppState};
+
+/// The route of everything that has none, in metrics.
+const NO_ROUTE: &str = "none";
+
+pub async fn observe(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = method_label(request.method());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
+    let span = tracing::info_span!(
+        "gateway.http.request",
+        method,
+        route,
+        status = field::Empty,
+        duration_ms = field::Empty
+    );
+    let response = guard(&state, request, next).instrument(span.clone()).await;
+    let took = started.elapsed();
+    let status = response.status();
+    span.record("status", status.as_u16());
+    span.record("duration_ms", u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+    span.in_scope(|| tracing::debug!("answered"));
+    state.metrics.request(method, route, status.as_u16(), took);
+    response
+}
+
+/// A client's own invention must not make a new time series.
+fn method_label(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}
+
+async fn guard(state: &AppState, request: Request, next: Next) -> Response {
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+    match tokio::time::timeout(state.limits.request_timeout, answer).await {
+        Ok(Ok(response)) => response,
+        // The panic hook has said where; this says that it did not take more than one request.
+        Ok(Err(_)) => {
+            tracing::error!("a handler panicked");
+            ApiError::internal().into_response()
+        }
+        Err(_) => ApiError::unavailable("the answer took too long").into_response(),
+    }
+}
+
+/// Lets the pages of allowed origins use the interface with a cookie or a header (CORS), and tells
+/// caches that answers differ by origin. Other origins get no such permission.
+pub async fn cross_origin(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let allowed = request
+        .headers()
+        .get(header::ORIGIN)
+        .filter(|origin| origin.to_str().is_ok_and(|origin| state.origins.contains(origin)))
+        .cloned();
+    let Some(origin) = allowed else {
+        return next.run(request).await;
+    };
+    let is_preflight = request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let mut response = if is_preflight {
+        let mut response = StatusCode::NO_CONTENT.into_response();
+        permit(response.headers_mut());
+        response
+    } else {
+        next.run(request).await
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("retry-after"));
+    headers.append(header::VARY, HeaderValue::from_static("origin"));
+    response
+}
+
+fn permit(headers: &mut HeaderMap) {
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE"),
+    );
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static("authorization, content-type, last-event-id"),
+    );
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+}

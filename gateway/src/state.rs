@@ -1,0 +1,55 @@
+//! What every handler has at hand.
+
+use std::{ops::Deref, sync::Arc};
+
+use parley_commands::Client;
+use parley_domain::Timestamp;
+use parley_nats::Connection;
+use parley_runtime::{clock::Clock, shutdown::Shutdown};
+use sqlx::PgPool;
+
+use crate::{
+    auth::{Authenticator, Origins},
+    config::{Limits, PublicUrl},
+    metrics::Metrics,
+};
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct AppState(Arc<Parts>);
+
+/// The parts; see [`AppState`].
+pub struct Parts {
+    pub authenticator: Authenticator,
+    /// Whose pages may use the cookie.
+    pub origins: Origins,
+    pub public_url: Option<PublicUrl>,
+    pub limits: Limits,
+    /// Whether `/metrics` is among the routes, and not on a port of its own.
+    pub serves_metrics: bool,
+    pub nats: Connection,
+    /// History, inbox and receipts; may be down.
+    pub pool: PgPool,
+    pub commands: Client,
+    pub metrics: Metrics,
+    pub clock: Arc<dyn Clock>,
+    pub shutdown: Shutdown,
+}
+
+impl AppState {
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_unix_millis(self.clock.now_millis())
+    }
+}
+
+impl Deref for AppState {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
