@@ -5,6 +5,8 @@ import { defineConfig } from 'vitest/config';
 const server = process.env.PARLEY_URL ?? 'http://127.0.0.1:8080';
 
 export default defineConfig({
+  // Relative, so that the page also works below a path.
+  base: './',
   plugins: [svelte()],
   build: {
     outDir: 'dist',

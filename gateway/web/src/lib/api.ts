@@ -1,5 +1,6 @@
 // HTTP of the contract. Every call carries the bearer token: the cookie belongs to whoever signed
-// in last in this browser, which need not be the user of this tab.
+// in last in this browser, which need not be the user of this tab. Paths are relative, so that the
+// page also works below a path of somebody else's site.
 
 import { isCount, isRecord, text } from './guards';
 import { toMessages, toSummary, type Message, type Summary } from './protocol';
@@ -56,13 +57,13 @@ const id = encodeURIComponent;
 const unexpected = (): ApiError => new ApiError(502, 'unexpected_answer', 'The server gave an unexpected answer.');
 
 export async function devToken(userId: string): Promise<string> {
-  const { token } = await call('POST', '/dev/token', null, { userId });
+  const { token } = await call('POST', 'dev/token', null, { userId });
   if (typeof token !== 'string') throw unexpected();
   return token;
 }
 
 export async function bootstrap(accessToken: string, deviceId: string): Promise<Session> {
-  const answer = await call('POST', '/v1/sessions/bootstrap', accessToken, { deviceId, platform: 'web' });
+  const answer = await call('POST', 'v1/sessions/bootstrap', accessToken, { deviceId, platform: 'web' });
   const userId = text(answer.userId);
   const sessionToken = text(answer.sessionToken);
   if (!userId || !sessionToken) throw unexpected();
@@ -70,19 +71,19 @@ export async function bootstrap(accessToken: string, deviceId: string): Promise<
     userId,
     sessionToken,
     deviceId: text(answer.deviceId) ?? deviceId,
-    websocketUrl: text(answer.websocketUrl) ?? '/v1/connect',
+    websocketUrl: text(answer.websocketUrl) ?? 'v1/connect',
     expiresAt: text(answer.expiresAt) ?? '',
   };
 }
 
 export async function createDirect(bearer: string, participantIds: readonly string[]): Promise<string> {
-  const { conversationId } = await call('POST', '/v1/conversations/direct', bearer, { participantIds });
+  const { conversationId } = await call('POST', 'v1/conversations/direct', bearer, { participantIds });
   if (typeof conversationId !== 'string') throw unexpected();
   return conversationId;
 }
 
 export async function getSummary(bearer: string, conversationId: string): Promise<Summary> {
-  const summary = toSummary(await call('GET', `/v1/conversations/${id(conversationId)}`, bearer));
+  const summary = toSummary(await call('GET', `v1/conversations/${id(conversationId)}`, bearer));
   if (!summary) throw unexpected();
   return summary;
 }
@@ -93,7 +94,7 @@ export interface HistoryPage {
 }
 
 export async function getHistory(bearer: string, conversationId: string, beforeSeq: number, limit: number): Promise<HistoryPage> {
-  const path = `/v1/conversations/${id(conversationId)}/messages?beforeSeq=${beforeSeq}&limit=${limit}`;
+  const path = `v1/conversations/${id(conversationId)}/messages?beforeSeq=${beforeSeq}&limit=${limit}`;
   const answer = await call('GET', path, bearer);
   const messages = toMessages(answer.messages);
   // An empty page that promises more would be asked for for ever.

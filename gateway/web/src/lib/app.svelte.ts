@@ -10,6 +10,7 @@ import { People } from './people.svelte';
 import type { ClientFrame, ServerFrame } from './protocol';
 import { Sessions, type Signed } from './session';
 import { browserStore } from './storage';
+import { socketUrl } from './address';
 import { apply } from './store/apply';
 import { shownMessages } from './store/messages';
 import { hasOwnMessage, inbox, needsHistory, peerOf } from './store/select';
@@ -40,6 +41,7 @@ export class App {
   #connection: Connection | null = null;
   #renewing: Promise<boolean> | null = null;
   #syncTimer: ReturnType<typeof setTimeout> | undefined;
+  #opening = new Set<string>();
   #syncAskedAt = 0;
   #syncs = 0;
 
@@ -83,7 +85,8 @@ export class App {
 
   /** Know the conversation that the address names. */
   async open(conversationId: string): Promise<void> {
-    if (this.state.conversations[conversationId] || !this.state.loaded) return;
+    if (this.state.conversations[conversationId] || this.#opening.has(conversationId)) return;
+    this.#opening.add(conversationId);
     const { [conversationId]: _, ...others } = this.missing;
     this.missing = others;
     try {
@@ -97,6 +100,8 @@ export class App {
       } else {
         this.missing = { ...this.missing, [conversationId]: unknown ? 'not-found' : 'failed' };
       }
+    } finally {
+      this.#opening.delete(conversationId);
     }
   }
 
@@ -149,7 +154,7 @@ export class App {
       newId: () => crypto.randomUUID(),
     });
     this.#connection = new Connection({
-      open: () => new WebSocket(socketUrl(this.signed?.websocketUrl ?? '')),
+      open: () => new WebSocket(socketUrl(this.signed?.websocketUrl ?? '', document.baseURI)),
       hello: () => this.#hello(),
       onLink: (link) => this.#linked(link),
       onFrame: (frame) => this.#heard(frame),
@@ -172,6 +177,7 @@ export class App {
     this.signed = null;
     this.state = initialState('');
     this.outbox = [];
+    this.link = { state: 'connecting' };
     this.history = {};
     this.missing = {};
     this.reading = null;
@@ -324,12 +330,4 @@ export class App {
   }
 }
 
-/** The contract's address, or the same origin; `http` becomes `ws`. */
-function socketUrl(given: string): string {
-  const url = new URL(given || '/v1/connect', location.href);
-  url.protocol = url.protocol.replace(/^http/, 'ws');
-  return url.href;
-}
-
 export const app = new App();
-export type { Link };

@@ -67,21 +67,31 @@ export const sameDay = (a: string, b: string): boolean => {
   return first !== null && second !== null && midnight(first) === midnight(second);
 };
 
+export const dayKey = (iso: string): string => {
+  const at = parsed(iso);
+  return at ? `${at.getFullYear()}-${at.getMonth()}-${at.getDate()}` : '';
+};
+
 /** One or two letters that stand for a name. */
 export function initials(name: string): string {
   const words = name
     .replace(/([a-z])([A-Z])/g, '$1 $2')
     .split(/[\s_-]+/)
     .filter((word) => /[\p{L}\p{N}]/u.test(word));
-  const letters = words.length > 1 ? [words[0], words[words.length - 1]] : [words[0]];
-  return letters.map((word) => [...(word ?? '?')][0]).join('').toUpperCase();
+  return (words.length > 0 ? words : ['?'])
+    .slice(0, 2)
+    .map((word) => [...word][0])
+    .join('')
+    .toUpperCase();
 }
 
-/** A colour angle that always is the same for a name. */
+/** A colour angle that always is the same for a name; one of a few, so that two are equal or clearly different. */
 export function hue(name: string): number {
   let hash = 0x811c9dc5;
   for (const letter of name) hash = Math.imul(hash ^ (letter.codePointAt(0) ?? 0), 0x01000193);
-  return (hash >>> 0) % 360;
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (((hash ^ (hash >>> 16)) >>> 0) % 12) * 30;
 }
 
 export function price(minor: number | undefined, currency: string | undefined): string | null {

@@ -1,7 +1,7 @@
 // What the log of a conversation shows, top to bottom: days, the line above the unread, bubbles.
 // Stored messages and those still in the outbox become one kind of row.
 
-import { dayLabel, sameDay } from './format';
+import { dayKey, dayLabel, sameDay } from './format';
 import type { OutboxItem } from './outbox';
 import type { Body, Message, Reactions } from './protocol';
 import { shownMessages } from './store/messages';
@@ -30,14 +30,18 @@ export interface Bubble {
   readonly last: boolean;
 }
 
-export type Row =
-  | Bubble
-  | { readonly kind: 'day'; readonly key: string; readonly label: string; readonly at: string }
-  | { readonly kind: 'unread'; readonly key: string };
+export type Row = Bubble | { readonly kind: 'unread'; readonly key: string };
+
+export interface Day {
+  readonly key: string;
+  readonly label: string;
+  readonly at: string;
+  readonly rows: readonly Row[];
+}
 
 const GROUP_MS = 5 * 60_000;
 
-export interface RowsInput {
+export interface DaysInput {
   readonly conversation: Conversation;
   readonly outbox: readonly OutboxItem[];
   readonly me: string;
@@ -46,19 +50,25 @@ export interface RowsInput {
   readonly lineAfter: number | null;
 }
 
-export function rowsOf({ conversation, outbox, me, now, lineAfter }: RowsInput): readonly Row[] {
+export function daysOf({ conversation, outbox, me, now, lineAfter }: DaysInput): readonly Day[] {
   const bubbles = [
     ...shownMessages(conversation).map((message) => stored(message, conversation, me)),
     ...waiting(conversation, outbox, me),
   ];
-  const rows: Row[] = [];
+  const days: (Day & { rows: Row[] })[] = [];
+  let rows: Row[] = [];
   const used = new Set<string>();
   let line = false;
   bubbles.forEach((bubble, index) => {
     const before = bubbles[index - 1];
     const after = bubbles[index + 1];
     const newDay = !before || !sameDay(before.at, bubble.at);
-    if (newDay) rows.push({ kind: 'day', key: `day ${bubble.key}`, label: dayLabel(bubble.at, now), at: bubble.at });
+    if (newDay) {
+      rows = [];
+      // A clock set back may bring a day twice.
+      const again = days.filter((day) => sameDay(day.at, bubble.at)).length;
+      days.push({ key: `${dayKey(bubble.at)} ${again}`, label: dayLabel(bubble.at, now), at: bubble.at, rows });
+    }
     const unread = !line && lineAfter !== null && !bubble.mine && (bubble.seq ?? 0) > lineAfter && (before?.seq ?? 0) <= lineAfter;
     if (unread) {
       line = true;
@@ -74,7 +84,7 @@ export function rowsOf({ conversation, outbox, me, now, lineAfter }: RowsInput):
       last: !after || !sameDay(bubble.at, after.at) || !together(bubble, after),
     });
   });
-  return rows;
+  return days;
 }
 
 const isNote = (bubble: Bubble): boolean => bubble.body?.kind === 'system';

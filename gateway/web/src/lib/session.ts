@@ -53,7 +53,7 @@ export class Sessions {
       userId,
       deviceId,
       sessionToken,
-      websocketUrl: text(value.websocketUrl) ?? '/v1/connect',
+      websocketUrl: text(value.websocketUrl) ?? '',
       expiresAt: text(value.expiresAt) ?? '',
       accessToken: text(value.accessToken) ?? '',
     };

@@ -1,0 +1,104 @@
+import { describe, expect, it } from 'vitest';
+
+import { socketUrl } from './address';
+import { fileSize, initials, pieces, preview, price, safeUrl, shortTime } from './format';
+import { countCharacters, directMembers, isUserId, toBody, toMessage } from './protocol';
+import { parseFrame } from './frames';
+import { conversationIn, hrefOf } from './router.svelte';
+
+describe('words', () => {
+  const now = new Date(2026, 10, 21, 12, 0);
+  it.each([
+    [new Date(2026, 10, 21, 11, 59, 30), 'now'],
+    [new Date(2026, 10, 21, 11, 55), '5 min'],
+    [new Date(2026, 10, 20, 23, 59), 'Yesterday'],
+  ])('say when: %s', (at, expected) => expect(shortTime(at.toISOString(), now)).toBe(expected));
+
+  it.each([
+    ['alice', 'A'],
+    ['tomas_wood', 'TW'],
+    ['mara-ceramics', 'MC'],
+    ['nordicVinyl', 'NV'],
+    ['___', '?'],
+  ])('shorten %s', (name, expected) => expect(initials(name)).toBe(expected));
+
+  it('find addresses without the end of the sentence', () => {
+    expect(pieces('See https://shop.example/a?b=1. Bye')).toEqual([
+      { text: 'See ' },
+      { text: 'https://shop.example/a?b=1', href: 'https://shop.example/a?b=1' },
+      { text: '. Bye' },
+    ]);
+  });
+
+  it('open only web addresses', () => {
+    expect(safeUrl('javascript:alert(1)')).toBeNull();
+    expect(safeUrl('data:text/html,x')).toBeNull();
+    expect(safeUrl('https://shop.example/')).toBe('https://shop.example/');
+  });
+
+  it('price in the currency’s own unit', () => {
+    expect(price(1999, 'EUR')).toMatch(/19[.,]99/);
+    expect(price(500, 'JPY')).toMatch(/500/);
+    expect(price(500, 'nonsense')).toBeNull();
+    expect(fileSize(2_400_000)).toBe('2.4 MB');
+  });
+
+  it('preview what cannot be shown', () => {
+    const message = { conversationId: 'd.a.b', conversationSeq: 1, senderId: 'a', version: 1 };
+    expect(preview(toMessage({ ...message, body: null, deletedAt: 'x' })!)).toBe('Message deleted');
+    expect(preview(toMessage({ ...message, body: { kind: 'hologram' } })!)).toBe('Message');
+  });
+});
+
+describe('the contract', () => {
+  it('names both people in a direct conversation’s id', () => {
+    expect(directMembers('d.alice.bob')).toEqual(['alice', 'bob']);
+    expect(directMembers('d.bob.alice')).toBeNull();
+    expect(directMembers('d.a.a')).toBeNull();
+    expect(directMembers('g.0193')).toBeNull();
+  });
+
+  it('counts characters after NFC', () => {
+    expect(countCharacters('e\u0301')).toBe(1);
+    expect(countCharacters('👍🏽')).toBe(2);
+  });
+
+  it('knows a user id', () => {
+    expect(isUserId('Ab_9-x')).toBe(true);
+    expect(isUserId('a b')).toBe(false);
+    expect(isUserId('a'.repeat(65))).toBe(false);
+  });
+
+  it('survives anything a socket may say', () => {
+    for (const raw of ['', '{', '[]', 'null', '{"type":"later"}', '{"type":"event"}', '{"type":"sync","conversations":[1,{}]}']) {
+      expect(() => parseFrame(raw)).not.toThrow();
+    }
+    expect(parseFrame(new ArrayBuffer(2))).toBeNull();
+    expect(parseFrame('{"type":"error","code":"blocked","message":"no"}')).toMatchObject({ code: 'blocked', retryAfterMs: 0 });
+  });
+
+  it('keeps an unknown body as one that cannot be shown', () => {
+    expect(toBody({ kind: 'hologram', x: 1 })).toEqual({ kind: 'unknown', of: 'hologram' });
+    expect(toBody(null)).toBeNull();
+  });
+
+  it('reads reactions as a map or a list', () => {
+    const base = { conversationId: 'd.a.b', conversationSeq: 1, senderId: 'a' };
+    for (const reactions of [{ '👍': ['a', 'b'] }, [{ emoji: '👍', userIds: ['a', 'b'] }], [{ emoji: '👍', userId: 'a' }, { emoji: '👍', userId: 'b' }]]) {
+      expect(toMessage({ ...base, reactions })?.reactions).toEqual({ '👍': ['a', 'b'] });
+    }
+  });
+
+  it.each([
+    ['wss://rt.shop.example/v1/connect', 'https://shop.example/', 'wss://rt.shop.example/v1/connect'],
+    ['https://shop.example/dm/v1/connect', 'https://shop.example/dm/', 'wss://shop.example/dm/v1/connect'],
+    ['ws://127.0.0.1:8080/v1/connect', 'http://localhost:8080/', 'ws://localhost:8080/v1/connect'],
+    ['', 'https://shop.example/dm/', 'wss://shop.example/dm/v1/connect'],
+  ])('leads to the socket: %s from %s', (given, page, expected) => expect(socketUrl(given, page)).toBe(expected));
+
+  it('addresses a conversation', () => {
+    expect(conversationIn(hrefOf('d.alice.bob'))).toBe('d.alice.bob');
+    expect(conversationIn('#/')).toBeNull();
+    expect(conversationIn('#/c/%')).toBeNull();
+  });
+});
