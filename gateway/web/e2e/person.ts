@@ -1,0 +1,105 @@
+// One person at a browser of their own.
+
+import { expect, type Browser, type BrowserContext, type Locator, type Page } from '@playwright/test';
+
+export type MessageState = 'sending' | 'sent' | 'delivered' | 'read' | 'failed' | 'received';
+
+export class Person {
+  private constructor(
+    readonly userId: string,
+    readonly context: BrowserContext,
+    readonly page: Page,
+    /** errors the page did not expect */
+    readonly errors: string[],
+  ) {}
+
+  static async arrives(browser: Browser, userId: string): Promise<Person> {
+    return Person.inTab(await browser.newContext(), userId);
+  }
+
+  static async inTab(context: BrowserContext, userId: string): Promise<Person> {
+    const page = await context.newPage();
+    const errors: string[] = [];
+    page.on('pageerror', (error) => errors.push(error.message));
+    await page.goto('/');
+    return new Person(userId, context, page, errors);
+  }
+
+  async signsIn(): Promise<void> {
+    await this.page.getByTestId('signin-user').fill(this.userId);
+    await this.page.getByTestId('signin-submit').click();
+    await this.isOnline();
+  }
+
+  async link(state: 'connecting' | 'online' | 'offline'): Promise<void> {
+    await expect(this.page.getByTestId('connection-state')).toHaveAttribute('data-state', state, { timeout: 40_000 });
+  }
+
+  isOnline = (): Promise<void> => this.link('online');
+
+  async startsWith(other: Person): Promise<void> {
+    await this.page.getByTestId('new-conversation-user').fill(other.userId);
+    await this.page.getByTestId('new-conversation-submit').click();
+    await expect(this.page.getByTestId('composer')).toBeVisible();
+  }
+
+  conversation(other: Person): Locator {
+    return this.page.locator(`[data-testid="conversation-item"][data-conversation-id="${conversationId(this, other)}"]`);
+  }
+
+  async opens(other: Person): Promise<void> {
+    await this.conversation(other).click();
+    await expect(this.page.getByTestId('composer')).toBeVisible();
+  }
+
+  async looksAway(): Promise<void> {
+    await this.page.goto('/#/');
+    await expect(this.page.getByTestId('composer')).toHaveCount(0);
+  }
+
+  async writes(text: string): Promise<void> {
+    await this.page.getByTestId('composer').fill(text);
+    await this.page.getByTestId('composer').press('Enter');
+  }
+
+  message(text: string): Locator {
+    return this.page.getByTestId('message').filter({ hasText: text });
+  }
+
+  /** Exactly one bubble says this, and it is in this state. */
+  async sees(text: string, state: MessageState): Promise<void> {
+    await expect(this.message(text)).toHaveCount(1);
+    await expect(this.message(text)).toHaveAttribute('data-state', state);
+  }
+
+  /** What the log shows, as [number, words], top to bottom. */
+  async log(): Promise<[number, string][]> {
+    return this.page.getByTestId('message').evaluateAll((all) =>
+      all.map((one): [number, string] => [
+        Number((one as HTMLElement).dataset.seq),
+        one.querySelector('.words')?.textContent ?? '',
+      ]),
+    );
+  }
+
+  async unread(other: Person, count: number): Promise<void> {
+    const badge = this.conversation(other).getByTestId('unread');
+    if (count === 0) await expect(badge).toHaveCount(0);
+    else await expect(badge).toHaveText(String(count));
+    await expect(this.page).toHaveTitle(count === 0 ? 'Parley' : `(${count}) Parley`);
+  }
+
+  async leaves(): Promise<void> {
+    expect(this.errors).toEqual([]);
+    await this.context.close();
+  }
+}
+
+export function conversationId(a: Person, b: Person): string {
+  return `d.${[a.userId, b.userId].sort().join('.')}`;
+}
+
+/** People of this run alone, so that a server may be used for many runs. */
+export function named(name: string): string {
+  return `${name}_${Date.now().toString(36)}${Math.floor(Math.random() * 1296).toString(36)}`;
+}
