@@ -19,6 +19,14 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Up(up::Args),
+    /// Run the commands service: it takes commands and appends to the log.
+    Commands,
+    /// Run the projections service: it keeps the views in PostgreSQL equal to the log.
+    Projections,
+    /// Bring the database's schema up to date.
+    Migrate,
+    /// Create the streams and buckets that are missing, and say what is there.
+    Topology,
     Token(token::Args),
 }
 

@@ -19,6 +19,10 @@ impl Failure {
         Self { exit: Exit::Usage, message: message.to_string() }
     }
 
+    pub fn unavailable(message: impl Display) -> Self {
+        Self { exit: Exit::Unavailable, message: message.to_string() }
+    }
+
     pub fn internal(message: impl Display) -> Self {
         Self { exit: Exit::Internal, message: message.to_string() }
     }
@@ -37,5 +41,47 @@ impl From<ConfigError> for Failure {
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         Self { exit: error.exit(), message: error.to_string() }
+    }
+}
+
+impl From<parley_nats::Failure> for Failure {
+    fn from(error: parley_nats::Failure) -> Self {
+        use parley_nats::Failure as Nats;
+        match error {
+            Nats::ShardsDiffer { .. } | Nats::Deployment(_) => Self::usage(error),
+            Nats::Unreachable { .. }
+            | Nats::JetStream { .. }
+            | Nats::Overloaded(_)
+            | Nats::Views(_) => Self::unavailable(error),
+        }
+    }
+}
+
+impl From<parley_projections::Failure> for Failure {
+    fn from(error: parley_projections::Failure) -> Self {
+        if error.is_temporary() { Self::unavailable(error) } else { Self::internal(error) }
+    }
+}
+
+impl From<parley_projections::Error> for Failure {
+    fn from(error: parley_projections::Error) -> Self {
+        use parley_projections::Error as Projections;
+        match error {
+            Projections::Nats(failure) => failure.into(),
+            Projections::Views(failure) => failure.into(),
+            Projections::LogReplaced { .. } => Self::usage(error),
+            Projections::Panicked(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<parley_commands::Error> for Failure {
+    fn from(error: parley_commands::Error) -> Self {
+        use parley_commands::Error as Commands;
+        match error {
+            Commands::Nats(failure) => failure.into(),
+            Commands::Database(failure) => failure.into(),
+            Commands::Service(_) => Self::unavailable(error),
+        }
     }
 }

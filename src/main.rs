@@ -1,8 +1,14 @@
 //! `parley`: all services in one program, and one at a time.
 
 mod cli;
+mod commands;
 mod failure;
+mod migrate;
+mod projections;
+mod service;
+mod settings;
 mod token;
+mod topology;
 mod up;
 
 use std::process::ExitCode;
@@ -35,9 +41,6 @@ fn run(command: Command) -> Result<(), Failure> {
         .map_err(|_| Failure::internal("a rustls provider is installed already"))?;
     let mut env = Env::from_process();
     let log = telemetry::Config::from_env(&mut env);
-    if let Command::Token(token) = command {
-        return token::run(&token, env);
-    }
     telemetry::init(&log);
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -45,8 +48,12 @@ fn run(command: Command) -> Result<(), Failure> {
         .map_err(|error| Failure::internal(format!("no runtime: {error}")))?
         .block_on(async {
             match command {
-                Command::Up(up) => up::run(up, env).await,
-                Command::Token(token) => token::run(&token, env),
+                Command::Up(args) => up::run(args, env).await,
+                Command::Commands => commands::run(env).await,
+                Command::Projections => projections::run(env).await,
+                Command::Migrate => migrate::run(env).await,
+                Command::Topology => topology::run(env).await,
+                Command::Token(args) => token::run(&args, env),
             }
         })
 }

@@ -2,6 +2,7 @@
 
 mod engines;
 pub mod secrets;
+mod services;
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -15,6 +16,7 @@ use parley_runtime::shutdown::Shutdown;
 
 use self::engines::Engines;
 use self::secrets::Secrets;
+use self::services::Services;
 use crate::failure::Failure;
 
 /// Where `parley up` keeps its data unless told otherwise.
@@ -38,11 +40,11 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, mut env: Env) -> Result<(), Failure> {
-    // The engines take up to some seconds after the services, and all of it should take less
-    // than the ten to fifteen seconds that a service manager usually grants.
+    // The engines need some seconds after the services, and together that should be less than
+    // the ten to fifteen seconds that a service manager usually grants.
     let drain = env.duration_seconds("PARLEY_DRAIN_SECONDS", 8, 1..=3_600);
-    let shutdown = Shutdown::on_signals(drain)
-        .map_err(|error| Failure::internal(format!("cannot listen to signals: {error}")))?;
+    check(&args, env.clone())?;
+    let shutdown = Shutdown::on_signals(drain).map_err(Failure::internal)?;
     let lock = DirLock::take(&args.data)?;
     let secrets = Secrets::of(lock.dir()).map_err(Failure::usage)?;
     let starting = Engines::start(lock.dir(), args.nats.clone(), args.database.clone());
@@ -52,24 +54,36 @@ pub async fn run(args: Args, mut env: Env) -> Result<(), Failure> {
         () = shutdown.soft().cancelled() => return Ok(()),
     };
     let outcome = serve(&args, env, &lock, &secrets, &engines, &shutdown).await;
-    shutdown.begin();
     engines.stop().await;
     outcome
+}
+
+/// Finds everything that is wrong with the configuration before anything is started or written.
+fn check(args: &Args, env: Env) -> Result<(), Failure> {
+    let unknown = Secrets::unknown();
+    let nats_url = args.nats.as_deref().unwrap_or("nats://127.0.0.1:1");
+    let database_url = args.database.as_deref().unwrap_or("postgres://127.0.0.1:1/parley");
+    Services::configure(env, args.listen, nats_url, database_url, &unknown)?;
+    Ok(())
 }
 
 async fn serve(
     args: &Args,
     env: Env,
     lock: &DirLock,
-    _secrets: &Secrets,
+    secrets: &Secrets,
     engines: &Engines,
     shutdown: &Shutdown,
 ) -> Result<(), Failure> {
-    env.finish()?;
+    let (nats_url, database_url) = (&engines.nats_url, &engines.database_url);
+    let services = Services::configure(env, args.listen, nats_url, database_url, secrets)?;
+    tokio::select! {
+        prepared = services.prepare() => prepared?,
+        () = shutdown.soft().cancelled() => return Ok(()),
+    }
     write_settings(lock.dir(), args.listen, engines)?;
     announce(args.listen, lock.dir(), engines);
-    shutdown.soft().cancelled().await;
-    Ok(())
+    services.run(shutdown).await
 }
 
 /// Says where everything is, for people.

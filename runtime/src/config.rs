@@ -50,7 +50,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// The names of the variables, as often as they have problems.
+    /// The names of the variables, one for each problem.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
         self.problems.iter().map(|problem| problem.variable.as_str())
     }
@@ -113,8 +113,12 @@ impl Env {
     }
 
     /// Reports a problem that only the caller can see, such as two variables that contradict.
+    /// The same problem, found by several services, is reported once.
     pub fn problem(&mut self, variable: &str, what: impl Into<String>) {
-        self.problems.push(Problem { variable: variable.to_owned(), what: what.into() });
+        let problem = Problem { variable: variable.to_owned(), what: what.into() };
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
     }
 
     /// # Errors
@@ -365,6 +369,7 @@ mod tests {
             ("PARLEY_SECRET", "hunter2"),
         ]);
         env.u64("PARLEY_N", 1, 0..=9);
+        env.u64("PARLEY_N", 2, 0..=9);
         env.u64("PARLEY_M", 1, 0..=9);
         env.bool("PARLEY_B", false);
         env.choice("PARLEY_C", "a", &["a", "b"]);

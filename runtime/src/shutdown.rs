@@ -25,11 +25,12 @@ impl Shutdown {
     /// One that only [`begin`](Self::begin) and [`abort`](Self::abort) set off: for tests.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            soft: CancellationToken::new(),
-            hard: CancellationToken::new(),
-            tasks: TaskTracker::new(),
-        }
+        Self::below(CancellationToken::new())
+    }
+
+    /// What is hard is soft, too.
+    fn below(hard: CancellationToken) -> Self {
+        Self { soft: hard.child_token(), hard, tasks: TaskTracker::new() }
     }
 
     /// One that listens to the process's signals: the first SIGTERM or SIGINT is soft; a second
@@ -68,6 +69,13 @@ impl Shutdown {
         Ok(shutdown)
     }
 
+    /// One for what must end later than the rest: its soft end begins only when it is told to,
+    /// its hard end comes with this one's. It has tasks of its own.
+    #[must_use]
+    pub fn later(&self) -> Self {
+        Self::below(self.hard.child_token())
+    }
+
     /// Cancelled when new work must no longer be taken.
     #[must_use]
     pub const fn soft(&self) -> &CancellationToken {
@@ -101,7 +109,6 @@ impl Shutdown {
 
     /// Ends hard.
     pub fn abort(&self) {
-        self.soft.cancel();
         self.hard.cancel();
     }
 
@@ -144,6 +151,20 @@ mod tests {
         shutdown.abort();
         assert!(shutdown.soft().is_cancelled());
         assert!(!shutdown.drained().await);
+    }
+
+    #[tokio::test]
+    async fn what_ends_later_is_told_separately() {
+        let first = Shutdown::new();
+        let later = first.later();
+        first.begin();
+        assert!(!later.soft().is_cancelled());
+        later.begin();
+        assert!(later.soft().is_cancelled());
+        first.abort();
+        assert!(later.hard().is_cancelled());
+        let never_told = first.later();
+        assert!(never_told.soft().is_cancelled());
     }
 
     #[tokio::test(start_paused = true)]

@@ -35,6 +35,11 @@ pub struct Secrets {
 }
 
 impl Secrets {
+    /// Stand-ins of the right length, to check a configuration with.
+    pub fn unknown() -> Self {
+        Self { jwt: "x".repeat(MIN_BYTES), session: "x".repeat(MIN_BYTES) }
+    }
+
     /// Reads the secrets below `data`, making those that are missing (files of mode 0600).
     pub fn of(data: &Path) -> Result<Self, SecretError> {
         let dir = data.join("secrets");

@@ -1,0 +1,96 @@
+//! A small WebSocket client: JSON frames in, JSON frames out.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+/// How long a frame that is waited for may take.
+const FRAME_WITHIN: Duration = Duration::from_secs(20);
+
+/// One device's connection.
+pub struct Socket {
+    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+}
+
+impl Socket {
+    /// Connects with `token` in the header, says hello, and reads until `ready`.
+    pub async fn connect(url: &str, token: &str, device: &str, since: Option<&str>) -> Self {
+        let mut socket = Self::open(url, Some(token)).await;
+        let mut hello = json!({"type": "hello", "deviceId": device});
+        if let Some(since) = since {
+            hello["since"] = json!(since);
+        }
+        socket.send(&hello).await;
+        socket.until("ready").await;
+        socket
+    }
+
+    /// Connects and says nothing.
+    pub async fn open(url: &str, token: Option<&str>) -> Self {
+        let address = format!("{}/v1/connect", url.replacen("http", "ws", 1));
+        let mut request = address.into_client_request().expect("an address");
+        if let Some(token) = token {
+            let value = format!("Bearer {token}").parse().expect("a header");
+            request.headers_mut().insert("authorization", value);
+        }
+        let (stream, _) = connect_async(request).await.expect("a WebSocket");
+        Self { stream }
+    }
+
+    pub async fn send(&mut self, frame: &Value) {
+        self.stream.send(Message::text(frame.to_string())).await.expect("an open WebSocket");
+    }
+
+    /// Sends `text` as it is: for frames that are wrong.
+    pub async fn send_text(&mut self, text: &str) {
+        self.stream.send(Message::text(text.to_owned())).await.expect("an open WebSocket");
+    }
+
+    /// The next frame, or the code that the connection was closed with.
+    pub async fn next(&mut self) -> Result<Value, u16> {
+        loop {
+            let next = tokio::time::timeout(FRAME_WITHIN, self.stream.next()).await;
+            match next.expect("a frame within 20 seconds") {
+                Some(Ok(Message::Text(text))) => {
+                    return Ok(serde_json::from_str(&text).expect("JSON"));
+                }
+                Some(Ok(Message::Close(frame))) => {
+                    return Err(frame.map_or(1005, |frame| frame.code.into()));
+                }
+                Some(Ok(
+                    Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_),
+                )) => {}
+                // Cut, with no code.
+                Some(Err(_)) | None => return Err(1006),
+            }
+        }
+    }
+
+    /// Reads until a frame of type `kind`, and returns it; others are dropped.
+    ///
+    /// # Panics
+    /// If the connection closes before.
+    pub async fn until(&mut self, kind: &str) -> Value {
+        loop {
+            match self.next().await {
+                Ok(frame) if frame["type"] == kind => return frame,
+                Ok(_) => {}
+                Err(code) => panic!("closed with {code} before {kind:?}"),
+            }
+        }
+    }
+
+    /// Reads until the server closes, and returns the code.
+    pub async fn until_closed(&mut self) -> u16 {
+        loop {
+            if let Err(code) = self.next().await {
+                return code;
+            }
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The whole system, from outside: the real program, real servers, real sockets.
+//!
+//! One test program for all, so that it is linked once and its tests share one PostgreSQL.
+//! To add tests: a file here, and its `mod` below. `harness` has what they need.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod harness;
+mod services;
+mod up;

@@ -1,0 +1,64 @@
+//! Services alone: started, refused, stopped.
+
+use std::process::Output;
+
+use crate::harness::{Deployment, program};
+
+async fn parley(args: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut command = tokio::process::Command::new(program());
+    command.args(args).envs(variables.iter().copied()).current_dir(std::env::temp_dir());
+    command.output().await.unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[tokio::test]
+async fn services_start_alone_and_end_when_told() {
+    let deployment = Deployment::start().await;
+    let mut commands = deployment.service("commands").await;
+    let mut projections = deployment.service("projections").await;
+    // Both have come far enough to listen to signals once they have a connection.
+    let client = async_nats::connect(deployment.nats.url()).await.unwrap();
+    crate::harness::eventually(
+        "the commands service announces itself",
+        std::time::Duration::from_secs(20),
+        async || client.request("$SRV.PING", "".into()).await.ok(),
+    )
+    .await;
+    for service in [&mut commands, &mut projections] {
+        let status = service.terminate().await;
+        assert_eq!(status.code(), Some(0), "{}", service.output());
+    }
+}
+
+#[tokio::test]
+async fn a_missing_server_exits_with_69() {
+    let nowhere = [
+        ("PARLEY_NATS_URL", "nats://127.0.0.1:1"),
+        ("PARLEY_DATABASE_URL", "postgres://a@127.0.0.1:1/a"),
+    ];
+    for name in ["commands", "projections", "migrate", "topology"] {
+        let output = parley(&[name], &nowhere).await;
+        assert_eq!(output.status.code(), Some(69), "{name}: {}", said(&output));
+        assert!(!said(&output).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn bad_usage_and_configuration_exit_with_64() {
+    let cases: [(&[&str], &[(&str, &str)], &str); 6] = [
+        (&["nonsense"], &[], "nonsense"),
+        (&["up", "--listen", "nowhere"], &[], "--listen"),
+        (&["up"], &[("PARLEY_DRAIN_SECONDS", "soon")], "PARLEY_DRAIN_SECONDS"),
+        (&["up"], &[("PARLEY_LOG", "a=b=c")], "PARLEY_LOG"),
+        (&["commands"], &[("PARLEY_SHARDS", "0")], "PARLEY_SHARDS"),
+        (&["projections"], &[], "PARLEY_DATABASE_URL"),
+    ];
+    for (args, variables, named) in cases {
+        let output = parley(args, variables).await;
+        assert_eq!(output.status.code(), Some(64), "{args:?}: {}", said(&output));
+        assert!(said(&output).contains(named), "{args:?}: {}", said(&output));
+    }
+}
