@@ -8,6 +8,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::Env;
 
+/// What libraries say about their every connection helps nobody who did not ask for it.
+pub const DEFAULT_FILTER: &str = "info,async_nats=warn,sqlx=warn";
+
 /// How logs look and what they hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -26,9 +29,9 @@ pub enum Format {
 }
 
 impl Config {
-    /// Reads `PARLEY_LOG` (default `info`) and `PARLEY_LOG_FORMAT` (`text` or `json`).
+    /// Reads `PARLEY_LOG` (default [`DEFAULT_FILTER`]) and `PARLEY_LOG_FORMAT` (`text` or `json`).
     pub fn from_env(env: &mut Env) -> Self {
-        let filter = env.string("PARLEY_LOG", "info");
+        let filter = env.string("PARLEY_LOG", DEFAULT_FILTER);
         if let Err(error) = EnvFilter::builder().parse(&filter) {
             env.problem("PARLEY_LOG", format!("is not a log filter: {error}"));
         }
@@ -42,8 +45,9 @@ impl Config {
 
 /// Sends the process's logs to standard error. The first call counts, later ones do nothing.
 pub fn init(config: &Config) {
-    let filter =
-        EnvFilter::builder().parse(&config.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::builder()
+        .parse(&config.filter)
+        .unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

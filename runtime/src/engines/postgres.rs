@@ -291,7 +291,16 @@ impl Recipe for PostgresRecipe {
     /// anybody's, and PostgreSQL would refuse to start. The directory's lock is ours and no
     /// postgres has it as its working directory, so the file is stale.
     fn remove_stale_files(&self) -> Result<(), EngineError> {
-        remove_if_there(&self.data.join("postmaster.pid"))
+        match remove_if_there(&self.data.join("postmaster.pid")) {
+            // A root without its usual capabilities may not enter the directory; PostgreSQL
+            // then judges the file by itself, and is nearly always right.
+            Err(EngineError::File { source, .. })
+                if source.kind() == std::io::ErrorKind::PermissionDenied =>
+            {
+                Ok(())
+            }
+            removed => removed,
+        }
     }
 
     fn command(&self) -> Result<Command, EngineError> {
