@@ -37,6 +37,8 @@ pub(crate) fn connect_options(url: &str, name: &str) -> Result<PgConnectOptions,
         ("tcp_keepalives_idle", "5"),
         ("tcp_keepalives_interval", "2"),
         ("tcp_keepalives_count", "3"),
+        // Every query here ends before compiling it would pay.
+        ("jit", "off"),
     ]);
     Ok(options)
 }

@@ -145,12 +145,13 @@ struct Place {
     after_seq: Option<u64>,
 }
 
-/// The page is cut to size before its messages are looked for.
+/// The page is cut to size before its messages are looked for; `OFFSET 0` as in the inbox.
 const CHANGED: &str = concat!(
     "WITH page AS MATERIALIZED ( \
      SELECT c.*, me.user_id, me.read_seq, me.delivered_seq, \
      COALESCE(($2::bigint[])[c.shard + 1], 0) AS since \
-     FROM members me JOIN conversations c ON c.conversation_id = me.conversation_id \
+     FROM members me CROSS JOIN LATERAL (SELECT * FROM conversations one \
+     WHERE one.conversation_id = me.conversation_id OFFSET 0) c \
      WHERE me.user_id = $1 AND c.position > COALESCE(($2::bigint[])[c.shard + 1], 0) \
      AND (me.conversation_id > $3 OR (me.conversation_id = $3 AND $4)) \
      ORDER BY me.conversation_id LIMIT $5) \

@@ -1,0 +1,93 @@
+//! Logs for tests, made by the domain itself.
+
+use std::collections::BTreeMap;
+
+use parley_domain::{
+    Action, Actor, Body, ClientMessageId, Command, Conversation, ConversationId, Event, Scope,
+    Timestamp, UserId,
+};
+use parley_nats::{subjects::event_subject, tail::LogMessage};
+use uuid::Uuid;
+
+pub const SHARD: u16 = 3;
+/// 2026-11-21T09:45:00Z.
+pub const BEGINNING_MILLIS: i64 = 1_795_254_300_000;
+
+pub fn user(name: &str) -> UserId {
+    UserId::parse(name).unwrap()
+}
+
+pub fn direct(one: &str, other: &str) -> ConversationId {
+    ConversationId::direct(&user(one), &user(other)).unwrap()
+}
+
+/// A shard's log, and the states that it folds to. Event n happens in second n.
+#[derive(Default)]
+pub struct Log {
+    pub messages: Vec<LogMessage>,
+    pub states: BTreeMap<ConversationId, Conversation>,
+}
+
+impl Log {
+    /// Position of the last message.
+    pub fn last(&self) -> u64 {
+        self.messages.last().map_or(0, |message| message.position)
+    }
+
+    /// The messages behind a position.
+    pub fn after(&self, position: u64) -> &[LogMessage] {
+        let start = self.messages.partition_point(|message| message.position <= position);
+        &self.messages[start..]
+    }
+
+    pub fn time_of(position: u64) -> Timestamp {
+        Timestamp::from_unix_millis(BEGINNING_MILLIS + i64::try_from(position).unwrap() * 1_000)
+    }
+
+    /// Decides, folds and appends; what is refused or changes nothing leaves no trace.
+    pub fn ask(&mut self, id: &ConversationId, actor: &str, action: Action) -> Option<Event> {
+        let position = self.last() + 1;
+        let command = Command {
+            conversation_id: id.clone(),
+            actor: Actor { user_id: user(actor), device_id: None, scope: Scope::User },
+            time: Self::time_of(position),
+            event_id: Uuid::from_u128(u128::from(position)),
+            action,
+        };
+        let state = self.states.entry(id.clone()).or_default();
+        let event = state.decide(&command).ok().flatten()?;
+        state.evolve(&event);
+        let subject = event_subject(SHARD, id);
+        self.append(&subject, &event.to_json().unwrap());
+        Some(event)
+    }
+
+    /// Any bytes, as a broken or hostile writer might.
+    pub fn append(&mut self, subject: &str, payload: &[u8]) -> u64 {
+        let position = self.last() + 1;
+        let payload = payload.to_vec().into();
+        self.messages.push(LogMessage { position, subject: subject.into(), payload });
+        position
+    }
+
+    /// The conversationSeq.
+    pub fn send(&mut self, from: &str, to: &str, text: &str) -> u64 {
+        let id = direct(from, to);
+        let name = format!("c-{}", self.last() + 1);
+        let action = Action::SendMessage {
+            client_message_id: ClientMessageId::parse(&name).unwrap(),
+            body: Body::Text { text: text.to_owned() },
+            reply_to: None,
+        };
+        self.ask(&id, from, action).unwrap();
+        self.states[&id].last_seq
+    }
+
+    pub fn read(&mut self, reader: &str, other: &str, through_seq: u64) {
+        self.ask(&direct(reader, other), reader, Action::MarkRead { through_seq }).unwrap();
+    }
+
+    pub fn deliver(&mut self, reader: &str, other: &str, through_seq: u64) {
+        self.ask(&direct(reader, other), reader, Action::MarkDelivered { through_seq }).unwrap();
+    }
+}

@@ -1,0 +1,16 @@
+//! The views on a real PostgreSQL, and the projectors on a real NATS as well.
+//!
+//! One binary, so that all tests share one PostgreSQL server; each has a database of its own.
+
+#![expect(clippy::unwrap_used, reason = "a test that has no value to unwrap has failed")]
+
+mod applying;
+mod history;
+mod inbox;
+mod loading;
+mod log;
+mod poison;
+mod projecting;
+mod summary;
+mod support;
+mod sync;

@@ -1,0 +1,273 @@
+//! Sync: whatever the absence, and however the pages are cut, a device ends with the state.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use parley_domain::ConversationId;
+use parley_projections::{
+    queries::{SyncCursor, SyncLimits, SyncPage, sync_page},
+    views::{Message, Summary},
+};
+use rand::Rng;
+use sqlx::PgPool;
+
+use crate::{
+    applying::random_log,
+    log::{Log, SHARD, direct, user},
+    support::{apply_batch, catch_up, random, views, views_of},
+};
+
+const SHARDS: u16 = 4;
+
+fn limits(max_conversations: u32, max_messages: u32) -> SyncLimits {
+    SyncLimits { max_conversations, max_messages }
+}
+
+/// Positions by shard, this test's shard at `position`.
+fn at(position: u64) -> Vec<u64> {
+    (0..SHARDS).map(|shard| if shard == SHARD { position } else { 0 }).collect()
+}
+
+async fn page(
+    pool: &PgPool,
+    who: &str,
+    since: Option<&[u64]>,
+    cursor: Option<SyncCursor>,
+    limits: SyncLimits,
+) -> SyncPage {
+    // As a token carries it.
+    let cursor = cursor.map(|cursor| {
+        let json = serde_json::to_string(&cursor).unwrap();
+        serde_json::from_str(&json).unwrap()
+    });
+    let page = sync_page(pool, SHARDS, &user(who), since, cursor, limits).await.unwrap();
+    let messages: usize = page.conversations.iter().map(|shown| shown.messages.len()).sum();
+    assert!(page.conversations.len() <= limits.max_conversations as usize);
+    assert!(messages <= limits.max_messages as usize);
+    page
+}
+
+async fn all(pool: &PgPool, who: &str, since: Option<&[u64]>, limits: SyncLimits) -> Vec<SyncPage> {
+    let mut pages = vec![page(pool, who, since, None, limits).await];
+    while let Some(next) = pages[pages.len() - 1].next.clone() {
+        pages.push(page(pool, who, since, Some(next), limits).await);
+        assert!(pages.len() < 1_000, "it never ends");
+        assert_eq!(pages[pages.len() - 1].checkpoints, pages[0].checkpoints);
+    }
+    pages
+}
+
+/// What a device keeps.
+#[derive(Debug, Default, PartialEq, Clone)]
+struct Device {
+    conversations: BTreeMap<ConversationId, Summary>,
+    messages: BTreeMap<(ConversationId, u64), Message>,
+}
+
+impl Device {
+    fn take(&mut self, pages: &[SyncPage]) {
+        for shown in pages.iter().flat_map(|page| &page.conversations) {
+            let id = &shown.conversation.conversation_id;
+            for message in &shown.messages {
+                let key = (id.clone(), message.conversation_seq);
+                self.messages.insert(key, message.clone());
+            }
+            self.conversations.insert(id.clone(), shown.conversation.clone());
+        }
+    }
+
+    /// Everything, from the beginning of the log.
+    async fn fresh(pool: &PgPool, who: &str) -> Self {
+        let mut device = Self::default();
+        device.take(&all(pool, who, Some(&at(0)), limits(10_000, 100_000)).await);
+        device
+    }
+}
+
+fn ids(page: &SyncPage) -> Vec<String> {
+    page.conversations.iter().map(|shown| shown.conversation.conversation_id.to_string()).collect()
+}
+
+#[tokio::test]
+async fn a_new_device_gets_summaries_newest_first_and_no_messages() {
+    let mut log = Log::default();
+    for other in ["bob", "cid", "dan", "eve", "fay"] {
+        log.send(other, "ann", "hello");
+    }
+    let pool = views_of(&log).await;
+    let at_once = all(&pool, "ann", None, limits(10, 10)).await;
+    assert_eq!(at_once.len(), 1);
+    assert_eq!(at_once[0].checkpoints, at(5));
+    assert_eq!(ids(&at_once[0]), ["d.ann.fay", "d.ann.eve", "d.ann.dan", "d.ann.cid", "d.ann.bob"]);
+    assert!(at_once[0].conversations.iter().all(|shown| shown.messages.is_empty()));
+    let nobody = all(&pool, "zoe", None, limits(10, 10)).await;
+    assert_eq!(nobody, [SyncPage { checkpoints: at(5), ..SyncPage::default() }]);
+}
+
+#[tokio::test]
+async fn a_conversation_that_moves_to_the_front_between_two_pages_is_not_missed() {
+    let mut log = Log::default();
+    for other in ["bob", "cid", "dan", "eve"] {
+        log.send(other, "ann", "hello");
+    }
+    let pool = views_of(&log).await;
+    let first = page(&pool, "ann", None, None, limits(2, 10)).await;
+    assert_eq!(ids(&first), ["d.ann.eve", "d.ann.dan"]);
+    log.send("bob", "ann", "me first");
+    catch_up(&pool, &log).await;
+    let second = page(&pool, "ann", None, first.next.clone(), limits(2, 10)).await;
+    assert_eq!(ids(&second), ["d.ann.cid"]);
+    let third = page(&pool, "ann", None, second.next.clone(), limits(2, 10)).await;
+    assert_eq!(ids(&third), ["d.ann.bob"]);
+    assert_eq!(third.conversations[0].messages[0].conversation_seq, 2);
+    assert_eq!(third.next, None);
+    assert_eq!(third.checkpoints, at(4));
+}
+
+#[tokio::test]
+async fn with_a_token_only_what_changed_comes_with_its_messages() {
+    let mut log = Log::default();
+    for other in ["bob", "cid", "dan"] {
+        log.send(other, "ann", "before");
+    }
+    let since = at(log.last());
+    log.send("bob", "ann", "after");
+    log.read("ann", "dan", 1);
+    log.send("bob", "cid", "not for ann");
+    let pool = views_of(&log).await;
+    let pages = all(&pool, "ann", Some(&since), limits(10, 10)).await;
+    assert_eq!(pages.len(), 1);
+    assert_eq!(ids(&pages[0]), ["d.ann.bob", "d.ann.dan"]);
+    let [bob, dan] = &pages[0].conversations[..] else { panic!() };
+    assert_eq!(bob.messages.len(), 1);
+    assert_eq!((bob.messages[0].conversation_seq, bob.conversation.version), (2, 2));
+    assert_eq!((dan.messages.len(), dan.conversation.read_seq), (0, 1));
+    // Nothing is newer than the end; a device ahead of the views keeps its place.
+    for position in [log.last(), log.last() + 7] {
+        let pages = all(&pool, "ann", Some(&at(position)), limits(10, 10)).await;
+        assert_eq!(pages, [SyncPage { checkpoints: at(position), ..SyncPage::default() }]);
+    }
+    // A token of fewer shards knows nothing of the others.
+    let short = all(&pool, "ann", Some(&[]), limits(10, 10)).await;
+    assert_eq!(short[0].conversations.len(), 3);
+}
+
+#[tokio::test]
+async fn changed_and_deleted_messages_come_however_old_they_are() {
+    let mut log = Log::default();
+    for n in 0..30 {
+        log.send("ann", "bob", &format!("message {n}"));
+    }
+    let since = at(log.last());
+    log.send("bob", "ann", "new");
+    let pool = views_of(&log).await;
+    // As the events for it will, once there are any.
+    for statement in [
+        "UPDATE messages SET changed_position = 32, edited_at = now() WHERE conversation_seq = 3",
+        "UPDATE messages SET changed_position = 33, deleted_at = now(), body = NULL \
+         WHERE conversation_seq = 17",
+        "UPDATE messages SET changed_position = 30 WHERE conversation_seq = 9",
+        "UPDATE conversations SET position = 33",
+    ] {
+        sqlx::query(statement).execute(&pool).await.unwrap();
+    }
+    for max_messages in [1, 2, 3, 10] {
+        let pages = all(&pool, "bob", Some(&since), limits(5, max_messages)).await;
+        let seqs: Vec<u64> = pages
+            .iter()
+            .flat_map(|page| &page.conversations)
+            .flat_map(|shown| &shown.messages)
+            .map(|message| message.conversation_seq)
+            .collect();
+        assert_eq!(seqs, [3, 17, 31], "pages of {max_messages}");
+    }
+}
+
+#[tokio::test]
+async fn a_number_that_poison_left_empty_hides_no_message() {
+    let mut log = Log::default();
+    for n in 0..40 {
+        log.send("ann", "bob", &format!("message {n}"));
+    }
+    let pool = views_of(&log).await;
+    sqlx::query("DELETE FROM messages WHERE conversation_seq IN (1, 10, 11, 12, 25, 40)")
+        .execute(&pool)
+        .await
+        .unwrap();
+    for since in 0..=40 {
+        for max_messages in [1, 4, 100] {
+            let pages = all(&pool, "bob", Some(&at(since)), limits(5, max_messages)).await;
+            let seqs: Vec<u64> = pages
+                .iter()
+                .flat_map(|page| &page.conversations)
+                .flat_map(|shown| &shown.messages)
+                .map(|message| message.conversation_seq)
+                .collect();
+            let kept = |seq: &u64| ![1, 10, 11, 12, 25, 40].contains(seq);
+            let expected: Vec<u64> = (since + 1..=40).filter(kept).collect();
+            assert_eq!(seqs, expected, "since {since}, pages of {max_messages}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn state_and_sync_since_any_position_equal_a_fresh_fetch_however_the_pages_are_cut() {
+    let mut random = random();
+    let log = random_log(&mut random, 250);
+    let pool = views().await;
+    // A device that saw each prefix of the log.
+    let mut devices = vec![(0, Device::default())];
+    for part in log.messages.chunks(25) {
+        apply_batch(&pool, part).await.unwrap();
+        devices.push((part[part.len() - 1].position, Device::fresh(&pool, "ann").await));
+    }
+    let fresh = Device::fresh(&pool, "ann").await;
+    assert_eq!(fresh.conversations.len(), 4);
+    for (position, device) in &devices {
+        for _ in 0..6 {
+            let limits = limits(random.random_range(1..6), random.random_range(1..30));
+            let mut device = device.clone();
+            let pages = all(&pool, "ann", Some(&at(*position)), limits).await;
+            device.take(&pages);
+            assert_eq!(device, fresh, "since {position}, {limits:?}");
+            // Nothing comes twice, and nothing that was known.
+            let mut seen = BTreeSet::new();
+            for shown in pages.iter().flat_map(|page| &page.conversations) {
+                let mut last = 0;
+                for message in &shown.messages {
+                    assert!(message.conversation_seq > last);
+                    last = message.conversation_seq;
+                    assert!(seen.insert(message.message_id));
+                    assert!(message.message_id.as_u128() > u128::from(*position));
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn changes_between_the_pages_are_behind_the_checkpoints_that_the_sync_gives() {
+    let mut random = random();
+    let mut log = Log::default();
+    for n in 0..20 {
+        log.send("ann", &format!("u{n}"), "hello");
+    }
+    let pool = views_of(&log).await;
+    let mut device = Device::default();
+    let limits = limits(3, 4);
+    let mut pages = vec![page(&pool, "ann", Some(&at(0)), None, limits).await];
+    while let Some(next) = pages[pages.len() - 1].next.clone() {
+        for _ in 0..3 {
+            log.send("ann", &format!("u{}", random.random_range(0..20)), "more");
+        }
+        catch_up(&pool, &log).await;
+        pages.push(page(&pool, "ann", None, Some(next), limits).await);
+    }
+    device.take(&pages);
+    // Live events go on from there: here, as one more sync.
+    let behind = pages[pages.len() - 1].checkpoints.clone();
+    assert_eq!(behind, at(20));
+    device.take(&all(&pool, "ann", Some(&behind), limits).await);
+    assert_eq!(device, Device::fresh(&pool, "ann").await);
+    assert_eq!(device.messages.len() as u64, log.last());
+    assert!(device.conversations.contains_key(&direct("ann", "u7")));
+}
