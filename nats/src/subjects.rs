@@ -64,6 +64,19 @@ pub fn command_subject(verb: &str) -> String {
     format!("{COMMAND_PREFIX}.{verb}")
 }
 
+/// Who types where, from gateway to gateway; not kept anywhere.
+pub const ALL_TYPING: &str = "dm.typing.>";
+
+/// Where gateways say that somebody types: `dm.typing.d.alice.bob`.
+pub fn typing_subject(conversation: &ConversationId) -> String {
+    format!("dm.typing.{conversation}")
+}
+
+/// The conversation of a typing subject; `None` for anything else.
+pub fn parse_typing_subject(subject: &str) -> Option<ConversationId> {
+    ConversationId::parse(subject.strip_prefix("dm.typing.")?).ok()
+}
+
 /// The lease on a shard's ownership.
 pub fn shard_lease(shard: u16) -> String {
     format!("shard.{shard}")
@@ -96,6 +109,8 @@ mod tests {
         let id = ConversationId::parse("d.alice.bob").unwrap();
         let subject = event_subject(3, &id);
         assert_eq!(subject, "dm.evt.3.d.alice.bob");
+        assert_eq!(parse_typing_subject(&typing_subject(&id)), Some(id.clone()));
+        assert_eq!(parse_typing_subject(&subject), None);
         assert_eq!(parse_event_subject(&subject), Some((3, id)));
         for other in [
             "dm.evt.3",
