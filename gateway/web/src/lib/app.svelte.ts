@@ -269,7 +269,8 @@ export class App {
     clearTimeout(this.#syncTimer);
     this.#syncTimer = setTimeout(() => {
       this.#syncAskedAt = Date.now();
-      // Without a connection the next hello asks.
+      // Events sent again may have filled the jump meanwhile. Without a connection the next hello asks.
+      if (this.state.sync === 'idle') return;
       if (this.#send({ type: 'sync', ref: `sync-${++this.#syncs}`, since: this.state.token })) {
         this.#dispatch({ type: 'local.syncAsked' });
       }

@@ -11,6 +11,7 @@ export function applyAccountEvent(state: State, event: LogEvent): State {
   const next: State = {
     ...state,
     accountVersion: event.version,
+    accountGap: state.accountGap || jumped,
     sync: jumped && state.sync === 'idle' ? 'wanted' : state.sync,
   };
   const conversation = next.conversations[text(event.data.conversationId) ?? ''];

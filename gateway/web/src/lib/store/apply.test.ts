@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 
 import type { LogEvent, SyncItem } from '../protocol';
 import { apply } from './apply';
-import { shownMessages } from './messages';
+import { shownMessages as shownHeld } from './messages';
 import { ALICE, BOB, PAIR, deltaAfter, event, messagesAfter, random, randomLog, sentBy, summaryAfter } from './model';
 import { hasOwnMessage, inbox, needsHistory, tickOf, totalUnread } from './select';
-import { initialState, type State } from './state';
+import { initialState, type Conversation, type State } from './state';
 
 const live = (state: State, ...events: LogEvent[]): State =>
   events.reduce((sofar, one) => apply(sofar, { type: 'event', event: one }), state);
@@ -25,6 +25,15 @@ const pair = (state: State) => {
 };
 const history = (state: State, log: readonly LogEvent[]): State =>
   apply(state, { type: 'local.history', conversationId: PAIR, messages: messagesAfter(log), done: true });
+
+/** As the server gives them. */
+const shownMessages = (conversation: Conversation) => shownHeld(conversation).map(({ asOf: _, ...message }) => message);
+
+const expectFresh = (state: State, log: readonly LogEvent[], me: string): void => {
+  expect(pair(state).summary).toEqual(summaryAfter(log, me));
+  expect(shownMessages(pair(state))).toEqual(messagesAfter(log));
+  expect(pair(state).ahead).toEqual([]);
+};
 
 const SEEDS = Array.from({ length: 60 }, (_, index) => index + 1);
 
@@ -73,7 +82,8 @@ describe('cursors', () => {
     const log = randomLog(40, random(5));
     const now = history(synced(initialState(ALICE), [snapshot(log, ALICE)]), log);
     const late = synced(now, [deltaAfter(log.slice(0, 20), 0, ALICE)]);
-    expect(pair(late)).toEqual(pair(now));
+    expect(pair(late).summary).toEqual(pair(now).summary);
+    expect(shownMessages(pair(late))).toEqual(shownMessages(pair(now)));
   });
 
   it.each(SEEDS)('only grow, whatever comes (seed %i)', (seed) => {
@@ -103,17 +113,13 @@ describe('doubled and late frames', () => {
       expect(live(state, one)).toBe(state);
       expect(live(state, old)).toBe(state);
     }
-    expect(synced(state, [deltaAfter(log, 10, ALICE)], state.token)).toEqual(state);
+    const again = synced(state, [deltaAfter(log, 10, ALICE)], state.token);
+    expect(pair(again).summary).toEqual(pair(state).summary);
+    expect(shownMessages(pair(again))).toEqual(shownMessages(pair(state)));
   });
 });
 
 describe('state + events', () => {
-  const expectFresh = (state: State, log: readonly LogEvent[], me: string): void => {
-    expect(pair(state).summary).toEqual(summaryAfter(log, me));
-    expect(shownMessages(pair(state))).toEqual(messagesAfter(log));
-    expect(pair(state).ahead).toEqual([]);
-  };
-
   it.each(SEEDS)('equals a fresh sync with its history (seed %i)', (seed) => {
     const pick = random(seed);
     const log = randomLog(80, pick);
@@ -171,9 +177,39 @@ describe('a jump', () => {
     expect(synced(jumped, [deltaAfter(log.slice(0, 20), 3, ALICE)]).sync).toBe('wanted');
   });
 
+  it('is healed by a sync that sends the events again', () => {
+    const begin = live(fresh(), ...log.slice(0, 10));
+    const asked = apply(live(begin, ...log.slice(12, 15)), { type: 'local.syncAsked' });
+    const caughtUp = apply(asked, { type: 'caughtUp', token: 't1' });
+    expect(caughtUp.sync).toBe('wanted');
+    const healed = live(caughtUp, ...log.slice(5, 20));
+    expect(healed.sync).toBe('idle');
+    expectFresh(healed, log.slice(0, 20), ALICE);
+  });
+
   it('is closed by the missing event itself', () => {
     const state = live(live(fresh(), ...log.slice(0, 10)), log[11] as LogEvent, log[10] as LogEvent);
     expect(pair(state).summary).toEqual(summaryAfter(log.slice(0, 12), ALICE));
+  });
+});
+
+describe('pages between live events', () => {
+  it('change what they bring, and nothing newer (an edit away, a later one seen)', () => {
+    const log = [
+      sentBy(BOB, 1, 1),
+      sentBy(BOB, 2, 2),
+      event(3, 'message.edited', BOB, { conversationSeq: 1, body: { kind: 'text', text: 'seen' } }),
+      event(4, 'message.edited', BOB, { conversationSeq: 1, body: { kind: 'text', text: 'missed' } }),
+      event(5, 'message.edited', BOB, { conversationSeq: 2, body: { kind: 'text', text: 'missed too' } }),
+      event(6, 'message.edited', BOB, { conversationSeq: 2, body: { kind: 'text', text: 'live' } }),
+    ];
+    const whole = deltaAfter(log.slice(0, 5), 3, ALICE);
+    const page = (seq: number): SyncItem => ({ ...whole, messages: whole.messages.filter((one) => one.conversationSeq === seq) });
+    let state = apply(live(fresh(), ...log.slice(0, 3)), { type: 'local.syncAsked' });
+    state = apply(state, { type: 'sync', token: 'mid', more: true, conversations: [page(2)] });
+    state = live(state, log[5] as LogEvent);
+    state = apply(state, { type: 'sync', token: 't2', more: false, conversations: [page(1), page(2)] });
+    expectFresh(state, log, ALICE);
   });
 });
 

@@ -44,7 +44,7 @@ export function apply(state: State, input: Input): State {
     case 'local.history': {
       const held = state.conversations[input.conversationId];
       if (!held) return state;
-      const merged = mergeMessages(held, input.messages, false);
+      const merged = mergeMessages(held, input.messages);
       const historyDone = held.historyDone || input.done;
       return merged === held && historyDone === held.historyDone
         ? state
@@ -63,7 +63,8 @@ export function apply(state: State, input: Input): State {
 }
 
 function settle(state: State): State {
-  return { ...state, sync: hasGap(state) ? 'wanted' : 'idle', syncIsDelta: false };
+  const next: State = { ...state, accountGap: false, syncIsDelta: false };
+  return { ...next, sync: hasGap(next) ? 'wanted' : 'idle' };
 }
 
 function applyEvent(state: State, event: LogEvent): State {
@@ -71,7 +72,9 @@ function applyEvent(state: State, event: LogEvent): State {
   const { version } = held.summary;
   if (event.version <= version) return state;
   if (event.version === version + 1) {
-    return withConversation(state, drain(applyToConversation(held, event, state.me), state.me));
+    const next = withConversation(state, drain(applyToConversation(held, event, state.me), state.me));
+    // The server may answer a sync by sending the events again: these close the jump by themselves.
+    return next.sync === 'wanted' && !hasGap(next) ? { ...next, sync: 'idle' } : next;
   }
   if (held.ahead.some((one) => one.version === event.version)) return state;
   const ahead = [...held.ahead, event].sort((a, b) => a.version - b.version).slice(0, MAX_AHEAD);
@@ -94,7 +97,7 @@ function applyItem(state: State, item: SyncItem, delta: boolean): State {
   const { conversation: summary, messages } = item;
   const held = state.conversations[summary.conversationId];
   if (!held) {
-    return withConversation(state, mergeMessages(fromSummary(summary), messages, true));
+    return withConversation(state, mergeMessages(fromSummary(summary), messages, summary.version));
   }
   const late = summary.version < held.summary.version;
   const grew = summary.version > held.summary.version;
@@ -108,7 +111,7 @@ function applyItem(state: State, item: SyncItem, delta: boolean): State {
         historyDone: base.historyDone && (base.messages.length > 0 || summary.lastSeq === 0),
       };
   const last = summary.lastMessage ? [summary.lastMessage] : [];
-  const merged = mergeMessages(current, [...messages, ...last], !late);
+  const merged = mergeMessages(current, [...messages, ...last], summary.version);
   return withConversation(state, drain(merged, state.me));
 }
 
@@ -126,15 +129,22 @@ function forward(older: Summary, newer: Summary): Summary {
   };
 }
 
-function mergeMessages(conversation: Conversation, incoming: readonly Message[], trusted: boolean): Conversation {
+/**
+ * `asOf`: the version that all of these include. History does not say it; it is taken to be as new
+ * as what is known, and what proves it older — a change seen already — is laid over it.
+ */
+function mergeMessages(conversation: Conversation, incoming: readonly Message[], asOf?: number): Conversation {
+  const known = conversation.summary.version;
   let { messages } = conversation;
-  for (const message of incoming) messages = putMessage(messages, withChanges(message, conversation.changes), trusted);
+  for (const message of incoming) {
+    const changed = withChanges(message, conversation.changes, asOf ?? message.version);
+    messages = putMessage(messages, { ...changed, asOf: asOf ?? known }, asOf !== undefined && asOf >= known);
+  }
   return messages === conversation.messages ? conversation : { ...conversation, messages };
 }
 
-/** A message read from history may be older than a change of it that has already been seen. */
-function withChanges(message: Message, changes: readonly LogEvent[]): Message {
+function withChanges(message: Message, changes: readonly LogEvent[], asOf: number): Message {
   return changes
-    .filter((event) => event.data.conversationSeq === message.conversationSeq && event.version > message.version)
+    .filter((event) => event.data.conversationSeq === message.conversationSeq && event.version > asOf)
     .reduce(changedBy, message);
 }

@@ -86,7 +86,7 @@ function sent(conversation: Conversation, event: LogEvent, me: string): Conversa
   const mine = message.senderId === me;
   const grown: Conversation = {
     ...conversation,
-    messages: putMessage(conversation.messages, message, true),
+    messages: putMessage(conversation.messages, { ...message, asOf: event.version }, true),
     summary: {
       ...summary,
       lastSeq: Math.max(summary.lastSeq, seq),
@@ -112,7 +112,7 @@ function changed(conversation: Conversation, event: LogEvent, me: string): Conve
     !held?.deletedAt;
   return {
     ...conversation,
-    messages: held ? putMessage(conversation.messages, changedBy(held, event), true) : conversation.messages,
+    messages: held ? putMessage(conversation.messages, { ...changedBy(held, event), asOf: event.version }, true) : conversation.messages,
     changes: held ? conversation.changes : [...conversation.changes, event].slice(-MAX_CHANGES),
     summary: { ...summary, lastMessage: last, unread: Math.max(0, summary.unread - (unreadGone ? 1 : 0)) },
   };

@@ -2,10 +2,10 @@
 
 import { isCount, text } from '../guards';
 import { toBody, type LogEvent, type Message } from '../protocol';
-import type { Conversation } from './state';
+import type { Conversation, Held } from './state';
 
 /** Where `seq` is, or would be inserted. */
-function position(messages: readonly Message[], seq: number): number {
+function position(messages: readonly Held[], seq: number): number {
   let low = 0;
   let high = messages.length;
   while (low < high) {
@@ -16,22 +16,22 @@ function position(messages: readonly Message[], seq: number): number {
   return low;
 }
 
-export function messageAt(messages: readonly Message[], seq: number): Message | undefined {
+export function messageAt(messages: readonly Held[], seq: number): Held | undefined {
   const found = messages[position(messages, seq)];
   return found?.conversationSeq === seq ? found : undefined;
 }
 
-/** Put one message in its place; the newer version of two stays. `trusted`: at equal versions the new one wins. */
-export function putMessage(messages: readonly Message[], message: Message, trusted: boolean): readonly Message[] {
+/** Put one message in its place; of two copies the one that includes more stays. `newest`: this one does. */
+export function putMessage(messages: readonly Held[], message: Held, newest: boolean): readonly Held[] {
   const at = position(messages, message.conversationSeq);
   const held = messages[at];
   const same = held?.conversationSeq === message.conversationSeq;
-  if (same && (trusted ? held.version > message.version : held.version >= message.version)) return messages;
+  if (same && !newest && held.asOf >= message.asOf) return messages;
   return messages.toSpliced(at, same ? 1 : 0, message);
 }
 
 /** The gapless run of messages that ends at `lastSeq`: what can be shown without a hole. */
-export function shownMessages(conversation: Conversation): readonly Message[] {
+export function shownMessages(conversation: Conversation): readonly Held[] {
   const { messages, summary } = conversation;
   let start = messages.length;
   let expected = summary.lastSeq;
@@ -68,16 +68,15 @@ export function messageFrom(event: LogEvent): Message | null {
 }
 
 /** A message after an event that changes it; applying the same event again changes nothing. */
-export function changedBy(message: Message, event: LogEvent): Message {
-  const version = Math.max(message.version, event.version);
+export function changedBy<M extends Message>(message: M, event: LogEvent): M {
   switch (event.type) {
     case 'message.edited':
-      return { ...message, version, body: toBody(event.data.body), editedAt: event.time };
+      return { ...message, body: toBody(event.data.body), editedAt: event.time };
     case 'message.deleted':
-      return { ...message, version, body: null, deletedAt: event.time };
+      return { ...message, body: null, deletedAt: event.time };
     case 'reaction.added':
     case 'reaction.removed':
-      return { ...message, version, reactions: reactionsAfter(message, event) };
+      return { ...message, reactions: reactionsAfter(message, event) };
     default:
       return message;
   }

@@ -129,8 +129,9 @@ export function summaryAfter(log: readonly LogEvent[], me: string): Summary {
 
 /** A delta page: every message created or changed after the first `known` events, and the summary now. */
 export function deltaAfter(log: readonly LogEvent[], known: number, me: string): SyncItem {
+  const touched = new Set(log.slice(known).map((one) => one.data.conversationSeq));
   return {
     conversation: summaryAfter(log, me),
-    messages: messagesAfter(log).filter((message) => message.version > known),
+    messages: messagesAfter(log).filter((message) => touched.has(message.conversationSeq)),
   };
 }

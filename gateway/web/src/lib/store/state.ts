@@ -3,10 +3,18 @@
 
 import { directMembers, type LogEvent, type Message, type ServerFrame, type Summary } from '../protocol';
 
+/**
+ * A message and the version of its conversation that this copy is known to include. The message's
+ * own `version` is that of the event that sent it, which says nothing about later changes.
+ */
+export interface Held extends Message {
+  readonly asOf: number;
+}
+
 export interface Conversation {
   readonly summary: Summary;
   /** Messages held, ascending; there may be holes below the run that ends at `lastSeq`. */
-  readonly messages: readonly Message[];
+  readonly messages: readonly Held[];
   /** Nothing older exists on the server. */
   readonly historyDone: boolean;
   /** Events beyond a jump, waiting for the sync that fills it. */
@@ -25,6 +33,8 @@ export interface State {
   readonly me: string;
   readonly conversations: Readonly<Record<string, Conversation>>;
   readonly accountVersion?: number;
+  /** An event of the account jumped. */
+  readonly accountGap: boolean;
   readonly token?: string;
   readonly sync: SyncPhase;
   /** The running sync was asked with a token: its pages name every changed message. */
@@ -49,6 +59,7 @@ export type Input = ServerFrame | LocalInput;
 export const initialState = (me: string): State => ({
   me,
   conversations: {},
+  accountGap: false,
   sync: 'idle',
   syncIsDelta: false,
   loaded: false,
@@ -85,7 +96,7 @@ export function blankConversation(conversationId: string, at: string): Conversat
 export function fromSummary(summary: Summary): Conversation {
   return {
     summary,
-    messages: summary.lastMessage ? [summary.lastMessage] : [],
+    messages: summary.lastMessage ? [{ ...summary.lastMessage, asOf: summary.version }] : [],
     historyDone: summary.lastSeq === 0,
     ahead: [],
     changes: [],
@@ -98,4 +109,4 @@ export const withConversation = (state: State, conversation: Conversation): Stat
 });
 
 export const hasGap = (state: State): boolean =>
-  Object.values(state.conversations).some((conversation) => conversation.ahead.length > 0);
+  state.accountGap || Object.values(state.conversations).some((conversation) => conversation.ahead.length > 0);
