@@ -1,0 +1,12 @@
+//! The HTTP interface as a client sees it: real servers, real services, a real port.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+mod arbitrary;
+mod conversations;
+mod edge;
+mod openapi;
+mod outage;
+mod sessions;
+mod support;

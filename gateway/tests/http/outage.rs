@@ -1,0 +1,40 @@
+//! With PostgreSQL down, sending goes on and history says when to ask again.
+
+use std::time::Duration;
+
+use axum::http::header;
+use parley_runtime::engines::testing::TestPostgres;
+use serde_json::json;
+
+use crate::support::World;
+
+#[tokio::test]
+async fn without_postgres_sending_goes_on() {
+    let postgres = TestPostgres::dedicated().await;
+    let world = World::start(&postgres.url()).await;
+    let messages = "/v1/conversations/d.out_a.out_b/messages";
+    let text = |id: &str| json!({"clientMessageId": id, "body": {"kind": "text", "text": "x"}});
+    world.post(messages, "out_a", &text("c-1")).await.ok(202);
+    world
+        .get_until(messages, "out_a", |page| page["messages"].as_array().unwrap().len() == 1)
+        .await;
+
+    postgres.kill9().await;
+    assert_eq!(world.post(messages, "out_a", &text("c-2")).await.ok(202)["conversationSeq"], 2);
+    assert_eq!(world.get("/readyz", "").await.ok(200)["ready"], true);
+    for path in [messages, "/v1/conversations", "/v1/conversations/d.out_a.out_b"] {
+        let answer = world.get(path, "out_a").await;
+        answer.refused(503, "unavailable");
+        assert!(answer.header(header::RETRY_AFTER).parse::<u64>().unwrap() >= 1);
+        // Who may not see it learns nothing of the outage.
+    }
+    world.get(messages, "eve").await.refused(404, "not_found");
+
+    postgres.restart().await;
+    let both = |answer: &crate::support::Answer| {
+        answer.status == 200 && answer.json()["messages"].as_array().unwrap().len() == 2
+    };
+    let ask = || world.get(messages, "out_b");
+    world.until(Duration::from_secs(30), ask, both).await;
+    world.shutdown().begin();
+}
