@@ -90,7 +90,7 @@ impl Cache {
             slot.held.position = position;
             slot.since.push(event);
         }
-self.account(&entry, entry.bytes.load(Ordering::Relaxed) + REMEMBERED_BYTES);
+        self.account(&entry, entry.bytes.load(Ordering::Relaxed) + REMEMBERED_BYTES);
     }
 
     /// What memory takes, in bytes.

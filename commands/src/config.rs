@@ -88,5 +88,10 @@ pub fn client(env: &mut Env) -> ClientConfig {
             millis(default.attempt_timeout),
             100..=60_000,
         ),
+        queue_commands: env.usize(
+            "PARLEY_COMMAND_QUEUE_COMMANDS",
+            default.queue_commands,
+            1..=1_000_000,
+        ),
     }
 }

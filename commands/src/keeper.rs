@@ -6,13 +6,13 @@
 use std::{collections::HashMap, time::Duration};
 
 use parley_nats::{
-    Failure,
+    Connection, Failure,
     lease::{Lease, Leases},
     subjects::{instance_lease, shard_lease},
 };
 use tokio::{
     task::JoinHandle,
-    time::{Instant, MissedTickBehavior},
+    time::{Instant, Interval, MissedTickBehavior},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +23,10 @@ pub type MakeOwner = dyn Fn(u16) -> Owner + Send + Sync;
 
 /// The shards of this instance.
 pub struct Keeper {
+    connection: Connection,
     leases: Leases,
+    lease_ttl: Duration,
+    tick: Interval,
     instance: String,
     shards: u16,
     make_owner: Box<MakeOwner>,
@@ -37,26 +40,34 @@ struct Owned {
 }
 
 impl Keeper {
-    pub fn new(leases: Leases, instance: String, shards: u16, make_owner: Box<MakeOwner>) -> Self {
-        Self { leases, instance, shards, make_owner, owned: HashMap::new() }
-    }
-
-    /// Keeps shards until `soft`, then hands them over.
-    pub async fn run(mut self, lease_ttl: Duration, soft: CancellationToken) {
+    /// For the instance whose `leases` these are, as long as `lease_ttl` each.
+    pub fn new(
+        connection: Connection,
+        leases: Leases,
+        lease_ttl: Duration,
+        shards: u16,
+        make_owner: Box<MakeOwner>,
+    ) -> Self {
         // Several renewals fit into a lease, so that one that fails does no harm.
         let mut tick = tokio::time::interval(lease_ttl / 5);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let instance = leases.instance().to_owned();
+        let owned = HashMap::new();
+        Self { connection, leases, lease_ttl, tick, instance, shards, make_owner, owned }
+    }
+
+    /// Keeps shards until `soft`, then hands them over.
+    pub async fn run(mut self, soft: CancellationToken) {
         loop {
             tokio::select! {
-                _ = tick.tick() => {}
+                _ = self.tick.tick() => {}
                 () = soft.cancelled() => break,
             }
-            if let Err(failure) = self.tend().await {
+            let connection = self.connection.clone();
+            let tended = connection.unless_cut("tend the leases", self.tend()).await;
+            if let Err(failure) = tended {
                 tracing::debug!(%failure, "leases cannot be tended");
-                // The server may have lost the bucket with its memory.
-                if let Err(failure) = self.leases.restore().await {
-                    tracing::debug!(%failure, "the bucket of leases is away");
-                }
+                self.restore(self.lease_ttl).await;
             }
             self.drop_expired();
         }
@@ -70,6 +81,17 @@ impl Keeper {
             self.hand_over(shard).await;
         }
         self.leases.withdraw(&instance_lease(&self.instance)).await;
+    }
+
+    /// The server may have been away, and may have lost the bucket with its memory.
+    async fn restore(&mut self, patience: Duration) {
+        let connection = self.connection.clone();
+        connection.connected(patience).await;
+        let restored = connection.unless_cut("restore the leases", self.leases.restore()).await;
+        match restored {
+            Ok(()) => self.tick.reset_immediately(),
+            Err(failure) => tracing::debug!(%failure, "the bucket of leases is away"),
+        }
     }
 
     async fn tend(&mut self) -> Result<(), Failure> {

@@ -16,6 +16,7 @@ pub mod cache;
 pub mod client;
 pub mod config;
 pub mod keeper;
+mod lane;
 pub mod loader;
 pub mod owner;
 pub mod problem;

@@ -78,7 +78,7 @@ impl Owner {
         let mut backoff = FIRST_BACKOFF;
         while !stop.lost.is_cancelled() && !stop.handover.is_cancelled() {
             let recovered = tokio::select! {
-                recovered = self.recover() => recovered,
+                recovered = self.connection.unless_cut("show the log's end", self.recover()) => recovered,
                 () = stop.lost.cancelled() => break,
                 () = stop.handover.cancelled() => break,
             };

@@ -57,7 +57,11 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let connection =
         parley_nats::connect(&config.nats_url, &format!("parley commands {instance}")).await?;
     let deployment = topology::ensure(&connection, &config.topology).await?;
-    let pool = parley_projections::connect(&config.database_url, "parley commands", config.database_connections)?;
+    let pool = parley_projections::connect(
+        &config.database_url,
+        "parley commands",
+        config.database_connections,
+    )?;
     let checkpoints = Checkpoints::watch(&pool, deployment.shards, shutdown.soft().clone());
     let ttl = config.topology.lease_ttl;
     let leases = Leases::open(&connection, &instance, config.topology.replicas, ttl).await?;
@@ -72,8 +76,9 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
             config: config.owner.clone(),
         }
     };
-    let keeper = Keeper::new(leases, instance, deployment.shards, Box::new(make_owner));
-    shutdown.spawn(keeper.run(ttl, shutdown.soft().clone()));
+    let keeper =
+        Keeper::new(connection.clone(), leases, ttl, deployment.shards, Box::new(make_owner));
+    shutdown.spawn(keeper.run(shutdown.soft().clone()));
     serve_nats(connection, deployment, &config, shutdown).await
 }
 

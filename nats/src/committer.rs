@@ -266,7 +266,9 @@ impl Writer<'_> {
                 Ok(other) => format!("the server numbered the flight up to {other}"),
                 Err(failure) => failure.to_string(),
             };
-            match self.ask_the_log(last, flight).await {
+            self.connection.connected(self.config.answer_timeout).await;
+            let asked = self.ask_the_log(last, flight);
+            match self.connection.unless_cut("show the log's end", asked).await {
                 Ok(Found::Ours) => return Ok(()),
                 Ok(Found::Foreign) => return Err(Ended::Fenced),
                 Ok(Found::Shorter) => return Err(Ended::LogShrank),
@@ -286,20 +288,19 @@ impl Writer<'_> {
 
     /// Sends a flight; the sequence of its last event.
     async fn send(&self, last: u64, flight: &[Append]) -> Result<u64, Failure> {
-        let epoch = self.connection.link().epoch;
         let answer = async {
             match flight {
                 [single] => self.request(single, expecting(last, single.headers.clone())).await,
                 events => self.send_batch(last, events).await,
             }
         };
-        let unanswered = |why: &str| Failure::jetstream("confirm an append", why);
-        tokio::select! {
-            answer = tokio::time::timeout(self.config.answer_timeout, answer) => {
-                answer.unwrap_or_else(|_| Err(unanswered("no answer in time")))
+        let within = async {
+            match tokio::time::timeout(self.config.answer_timeout, answer).await {
+                Ok(answer) => answer,
+                Err(_) => Err(Failure::jetstream("confirm an append", "no answer in time")),
             }
-            () = self.connection.cut(epoch) => Err(unanswered("the connection was cut")),
-        }
+        };
+        self.connection.unless_cut("confirm an append", within).await
     }
 
     /// An atomic batch (NATS ADR-50): all or nothing, flushed once.
@@ -354,7 +355,6 @@ impl Writer<'_> {
 
     /// What stands behind `last`, as the stream's leader sees it.
     async fn ask_the_log(&self, last: u64, flight: &[Append]) -> Result<Found, Failure> {
-        self.connection.connected(self.config.answer_timeout).await;
         let end = read::last_position(self.connection, self.shard).await?;
         match end.cmp(&last) {
             std::cmp::Ordering::Less => return Ok(Found::Shorter),

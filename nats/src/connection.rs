@@ -109,6 +109,21 @@ impl Connection {
         matches!(tokio::time::timeout(patience, up).await, Ok(Ok(_)))
     }
 
+    /// Does `work`, unless the connection is cut meanwhile: then no answer would come, and waiting
+    /// for its time-out is time lost.
+    pub async fn unless_cut<T>(
+        &self,
+        what: &'static str,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let epoch = self.link().epoch;
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = self.cut(epoch) => Err(Failure::jetstream(what, "the connection was cut")),
+        }
+    }
+
     /// Resolves once the connection of `epoch` has been cut.
     pub async fn cut(&self, epoch: u64) {
         let mut link = self.link.clone();

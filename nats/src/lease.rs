@@ -47,6 +47,11 @@ impl Leases {
         })
     }
 
+    /// The name in this instance's leases.
+    pub fn instance(&self) -> &str {
+        &self.instance
+    }
+
     /// Makes the bucket again after its server lost its memory.
     pub async fn restore(&mut self) -> Result<(), Failure> {
         self.bucket = topology::lease_bucket(&self.connection, self.replicas, self.ttl).await?;
@@ -65,7 +70,8 @@ impl Leases {
         }
     }
 
-    /// Holds on to a lease; `false` if it is somebody else's by now.
+    /// Holds on to a lease; `false` if it is somebody else's by now. One that was lost with the
+    /// server's memory, and that nobody else took, is taken again.
     pub async fn renew(&self, lease: &mut Lease) -> Result<bool, Failure> {
         let asked = Instant::now();
         match self.bucket.update(&lease.key, self.instance.clone().into(), lease.revision).await {
@@ -74,7 +80,14 @@ impl Leases {
                 lease.until = asked + self.ttl;
                 Ok(true)
             }
-            Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => Ok(false),
+            Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => {
+                let again = self.acquire(&lease.key).await?;
+                let ours = again.is_some();
+                if let Some(again) = again {
+                    *lease = again;
+                }
+                Ok(ours)
+            }
             Err(error) => Err(Failure::jetstream("renew a lease", error)),
         }
     }

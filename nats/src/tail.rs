@@ -161,7 +161,7 @@ impl Tail {
             return;
         }
         self.epoch = self.connection.link().epoch;
-        match self.consumer().await {
+        match self.connection.unless_cut("create a consumer", self.consumer()).await {
             Ok(source) => {
                 self.consumer_sequence = 0;
                 self.source = Some(source);
