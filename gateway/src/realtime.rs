@@ -1,17 +1,170 @@
 //! Sockets: live delivery, resuming, and commands by WebSocket.
 //!
-//! Three layers, each below ignorant of the one above:
+//! Three layers, each ignorant of the one below it in this list:
 //! - [`protocol`]: frames, read and written; [`token`]: sync positions;
 //! - [`session`]: what a connection does, a state machine without I/O or clock;
 //! - [`socket`]: the one loop that joins a session to a WebSocket, the database and the commands.
 //!
 //! Beside them the memory that all sessions share: [`hub`] (rings and registry), fed by the log's
-//! tails in [`follow`], and read by each session through its [`feed`].
+//! tails in [`follow`] and read by each session through its [`feed`]; and catching up in [`sync`],
+//! by [`pages`] of the views.
+
+pub mod config;
 pub mod feed;
+pub mod follow;
 pub mod hub;
+pub mod pages;
 pub mod protocol;
 pub mod registry;
 pub mod ring;
 pub mod session;
+pub mod socket;
 pub mod sync;
 pub mod token;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use parley_commands::Client;
+use parley_nats::{Connection, Failure, topology::Deployment};
+use parley_runtime::{clock::Clock, shutdown::Shutdown};
+use sqlx::PgPool;
+use tokio_util::task::TaskTracker;
+
+pub use self::config::RealtimeConfig;
+use self::{
+    hub::Hub,
+    pages::Pages,
+    protocol::Close,
+    session::{SessionConfig, Who},
+    token::Codec,
+};
+use crate::auth::Identity;
+
+/// What the sockets work with.
+pub struct Deps {
+    pub nats: Connection,
+    pub deployment: Deployment,
+    pub commands: Client,
+    pub pool: PgPool,
+    pub clock: Arc<dyn Clock>,
+    pub shutdown: Shutdown,
+}
+
+/// Everything that sockets share; cheap to clone.
+#[derive(Clone)]
+pub struct Realtime(Arc<Shared>);
+
+struct Shared {
+    config: RealtimeConfig,
+    session: Arc<SessionConfig>,
+    hub: Arc<Hub>,
+    pages: Pages,
+    nats: Connection,
+    commands: Client,
+    clock: Arc<dyn Clock>,
+    shutdown: Shutdown,
+    sockets: TaskTracker,
+    counters: SocketCounters,
+}
+
+/// For metrics.
+#[derive(Debug, Default)]
+pub struct SocketCounters {
+    /// Sockets that are open now.
+    pub open: AtomicU64,
+    /// Ended by the server, in the order of [`Close::ALL`].
+    pub closed: [AtomicU64; Close::ALL.len()],
+}
+
+impl Realtime {
+    /// Finds out where the log ends and begins to follow it; needs NATS, but not PostgreSQL.
+    ///
+    /// The tails go on until the soft end *and* the last socket's.
+    pub async fn start(config: RealtimeConfig, deps: Deps) -> Result<Self, Failure> {
+        let Deps { nats, deployment, commands, pool, clock, shutdown } = deps;
+        let shards = deployment.shards;
+        let ends = follow::ends(&nats, shards).await?;
+        let after: Vec<u64> =
+            ends.iter().map(|end| end.saturating_sub(config.preload_events)).collect();
+        let hub = Arc::new(Hub::new(Codec::new(deployment.epoch, shards), &after, config.hub));
+        for (shard, end) in (0..).zip(&ends) {
+            hub.set_target(shard, *end);
+        }
+        let realtime = Self(Arc::new(Shared {
+            config,
+            session: Arc::new(config.session),
+            hub,
+            pages: Pages::new(pool, shards, config.page, config.pages_at_once),
+            nats,
+            commands,
+            clock,
+            shutdown,
+            sockets: TaskTracker::new(),
+            counters: SocketCounters::default(),
+        }));
+        realtime.follow(shards);
+        Ok(realtime)
+    }
+
+    fn follow(&self, shards: u16) {
+        let Shared { hub, nats, shutdown, sockets, .. } = &*self.0;
+        let end = tokio_util::sync::CancellationToken::new();
+        for shard in 0..shards {
+            shutdown.spawn(follow::shard(Arc::clone(hub), nats.clone(), shard, end.clone()));
+        }
+        shutdown.spawn(follow::typing(Arc::clone(hub), nats.clone(), end.clone()));
+        let (soft, hard) = (shutdown.soft().clone(), shutdown.hard().clone());
+        let sockets = sockets.clone();
+        shutdown.spawn(async move {
+            soft.cancelled().await;
+            sockets.close();
+            tokio::select! {
+                () = sockets.wait() => {}
+                () = hard.cancelled() => {}
+            }
+            end.cancel();
+        });
+    }
+
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.0.hub
+    }
+
+    /// Whether reconnects can be served from memory: the tails have reached the end that the log
+    /// had at start.
+    pub fn is_ready(&self) -> bool {
+        self.0.hub.is_ready()
+    }
+
+    pub fn counters(&self) -> &SocketCounters {
+        &self.0.counters
+    }
+
+    /// An identity in the terms of a session: its end as a moment of the monotonic clock.
+    fn who(&self, identity: Identity) -> Who {
+        let left = identity.expires_at.unix_millis().saturating_sub(self.0.clock.now_millis());
+        let left = Duration::from_millis(u64::try_from(left).unwrap_or_default());
+        let now = Instant::now();
+        // A token for longer than the machine's clock can count is a token for a year.
+        let year = Duration::from_secs(365 * 24 * 60 * 60);
+        Who {
+            user_id: identity.user_id,
+            device_id: identity.device_id,
+            scope: identity.scope,
+            expires_at: now + left.min(year),
+        }
+    }
+
+    fn count_close(&self, close: Close) {
+        let place = Close::ALL.iter().position(|other| *other == close);
+        if let Some(counter) = place.and_then(|place| self.0.counters.closed.get(place)) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}

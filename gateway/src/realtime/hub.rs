@@ -85,6 +85,12 @@ pub struct Logged<'a> {
     pub payload: &'a [u8],
 }
 
+/// An event on its way to its audience.
+struct Routed<'a> {
+    audience: [&'a str; 2],
+    frame: Frame,
+}
+
 /// Reading it checks that the whole payload is one JSON object, so that nothing else is ever put
 /// into a frame; the fields themselves are not needed.
 #[derive(Deserialize)]
@@ -135,7 +141,7 @@ impl Hub {
         let Some(state) = self.shards.get(usize::from(shard)) else { return };
         let mut last = 0;
         // Copied out of the network buffers and made into frames before anything is locked.
-        let batch: Vec<(u64, Option<(&str, &str, Frame)>)> = messages
+        let batch: Vec<(u64, Option<Routed<'_>>)> = messages
             .into_iter()
             .map(|message| {
                 last = message.position;
@@ -146,7 +152,7 @@ impl Hub {
             let mut ring = lock(&state.ring);
             for (position, event) in &batch {
                 match event {
-                    Some((lo, hi, frame)) => ring.push(*position, [*lo, *hi], frame.clone()),
+                    Some(event) => ring.push(*position, event.audience, event.frame.clone()),
                     None => ring.skip(*position),
                 }
             }
@@ -156,10 +162,11 @@ impl Hub {
         let mut deliveries = 0;
         let mut events = 0;
         for (position, event) in batch {
-            let Some((lo, hi, frame)) = event else { continue };
+            let Some(Routed { audience, frame }) = event else { continue };
             let delivery = Delivery { place: Some((shard, position)), frame };
-            deliveries += self.registry.deliver(lo, &delivery);
-            deliveries += self.registry.deliver(hi, &delivery);
+            for user in audience {
+                deliveries += self.registry.deliver(user, &delivery);
+            }
             events += 1;
         }
         self.counters.events.fetch_add(events, Ordering::Relaxed);
@@ -167,12 +174,12 @@ impl Hub {
         self.arrive(state, last);
     }
 
-    fn read<'a>(&self, shard: u16, message: &Logged<'a>) -> Option<(&'a str, &'a str, Frame)> {
+    fn read<'a>(&self, shard: u16, message: &Logged<'a>) -> Option<Routed<'a>> {
         let audience = audience(message.subject);
         let event: Result<Envelope, _> = serde_json::from_slice(message.payload);
         let frame = protocol::event(message.payload);
         match (audience, event, frame) {
-            (Some((lo, hi)), Ok(_), Some(frame)) => Some((lo, hi, frame)),
+            (Some(audience), Ok(_), Some(frame)) => Some(Routed { audience, frame }),
             // What a later version adds for groups and accounts concerns nobody here yet.
             (None, Ok(_), Some(_)) => None,
             (_, Err(_), _) | (_, _, None) => {
@@ -279,9 +286,10 @@ impl Hub {
 
 /// The two people of `dm.evt.<shard>.d.<lo>.<hi>`. Only Parley writes there, and what is no id
 /// names no session.
-fn audience(subject: &str) -> Option<(&str, &str)> {
+fn audience(subject: &str) -> Option<[&str; 2]> {
     let (_shard, conversation) = subject.strip_prefix("dm.evt.")?.split_once('.')?;
-    conversation.strip_prefix("d.")?.split_once('.')
+    let (lo, hi) = conversation.strip_prefix("d.")?.split_once('.')?;
+    Some([lo, hi])
 }
 
 /// Who is told that `by` types in this conversation.

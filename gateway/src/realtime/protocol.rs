@@ -28,6 +28,17 @@ pub enum Close {
 }
 
 impl Close {
+    pub const ALL: [Self; 8] = [
+        Self::Malformed,
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::HeartbeatMissed,
+        Self::TooSlow,
+        Self::TooLarge,
+        Self::Flooding,
+        Self::Draining,
+    ];
+
     pub fn code(self) -> u16 {
         match self {
             Self::Malformed => 4400,

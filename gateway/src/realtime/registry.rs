@@ -94,10 +94,12 @@ impl Mailbox {
     }
 }
 
+type Sessions = HashMap<UserId, Vec<Arc<Mailbox>>>;
+
 /// The sessions of this gateway, by user.
 #[derive(Debug)]
 pub struct Registry {
-    parts: Box<[Mutex<HashMap<UserId, Vec<Arc<Mailbox>>>>]>,
+    parts: Box<[Mutex<Sessions>]>,
 }
 
 impl Default for Registry {
@@ -132,7 +134,7 @@ impl Registry {
         lock(self.part(user)).contains_key(user)
     }
 
-    fn part(&self, user: &str) -> &Mutex<HashMap<UserId, Vec<Arc<Mailbox>>>> {
+    fn part(&self, user: &str) -> &Mutex<Sessions> {
         let hash = user
             .bytes()
             .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));

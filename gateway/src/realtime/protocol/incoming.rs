@@ -17,6 +17,7 @@ pub const MAX_REF_BYTES: usize = 128;
 
 /// A frame that a session acts on.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "it is read and taken apart at once, never kept")]
 pub enum ClientFrame {
     Hello(Hello),
     /// `message.send`, `cursor.read` and `cursor.delivered`.

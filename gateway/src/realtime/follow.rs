@@ -1,0 +1,121 @@
+//! The tasks that feed a hub: one tail a shard, and the subscription to who types where.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::StreamExt;
+use parley_domain::{ConversationId, UserId};
+use parley_nats::{
+    Connection, Failure, last_position,
+    subjects::{ALL_TYPING, parse_typing_subject, typing_subject},
+    tail::{Tail, TailOptions},
+};
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    hub::{Hub, Logged, listeners},
+    protocol,
+};
+
+const BATCH: usize = 512;
+const RESUBSCRIBE: Duration = Duration::from_secs(1);
+const RETRY: Duration = Duration::from_millis(250);
+
+/// Follows a shard from the position behind which the hub's ring begins, until `end`.
+pub async fn shard(hub: Arc<Hub>, connection: Connection, shard: u16, end: CancellationToken) {
+    let after = hub.positions().get(usize::from(shard)).copied().unwrap_or_default();
+    let mut tail = Tail::open(&connection, shard, after, TailOptions::default());
+    loop {
+        let batch = tokio::select! {
+            biased;
+            () = end.cancelled() => return,
+            batch = tail.next_batch(BATCH, Duration::ZERO) => batch,
+        };
+        hub.push(
+            shard,
+            batch.iter().map(|message| Logged {
+                position: message.position,
+                subject: message.subject.as_str(),
+                payload: &message.payload,
+            }),
+        );
+        // A long backlog must not keep the sessions of this thread waiting.
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Notes how far the log of these shards goes; asks until it is told.
+pub async fn note_ends(hub: &Hub, connection: &Connection, shards: &[u16]) {
+    for shard in shards {
+        loop {
+            match last_position(connection, *shard).await {
+                Ok(end) => break hub.note_end(*shard, end),
+                Err(error) => {
+                    tracing::debug!(shard, %error, "a log's end is not known yet");
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+    }
+}
+
+/// Where each shard's log ends now.
+pub async fn ends(connection: &Connection, shards: u16) -> Result<Vec<u64>, Failure> {
+    let mut ends = Vec::with_capacity(usize::from(shards));
+    for shard in 0..shards {
+        ends.push(last_position(connection, shard).await?);
+    }
+    Ok(ends)
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Typing {
+    user_id: UserId,
+    typing: bool,
+}
+
+/// Tells all gateways. Lost if the server is away: nobody waits for it.
+pub async fn publish_typing(
+    connection: &Connection,
+    conversation: &ConversationId,
+    user: &UserId,
+    typing: bool,
+) {
+    let Ok(payload) = serde_json::to_vec(&Typing { user_id: user.clone(), typing }) else { return };
+    let published = connection.client().publish(typing_subject(conversation), payload.into()).await;
+    if let Err(error) = published {
+        tracing::trace!(%error, "typing was not told");
+    }
+}
+
+/// Passes on who types where, until `end`.
+pub async fn typing(hub: Arc<Hub>, connection: Connection, end: CancellationToken) {
+    loop {
+        match connection.client().subscribe(ALL_TYPING).await {
+            Ok(mut messages) => loop {
+                let message = tokio::select! {
+                    () = end.cancelled() => return,
+                    message = messages.next() => message,
+                };
+                let Some(message) = message else { break };
+                whisper(&hub, message.subject.as_str(), &message.payload);
+            },
+            Err(error) => tracing::debug!(%error, "typing cannot be followed yet"),
+        }
+        tokio::select! {
+            () = end.cancelled() => return,
+            () = tokio::time::sleep(RESUBSCRIBE) => {}
+        }
+    }
+}
+
+fn whisper(hub: &Hub, subject: &str, payload: &[u8]) {
+    let Some(conversation) = parse_typing_subject(subject) else { return };
+    let Ok(Typing { user_id, typing }) = serde_json::from_slice(payload) else { return };
+    if let Some(listener) = listeners(&conversation, user_id.as_str())
+        && hub.registry().is_connected(listener)
+    {
+        hub.whisper(listener, protocol::typing(&conversation, &user_id, typing));
+    }
+}

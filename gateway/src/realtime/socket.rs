@@ -1,0 +1,310 @@
+//! One WebSocket: the loop that joins a session to its wire, the commands and the views.
+//!
+//! One task a connection, none a frame. What an idle connection holds is its session, the buffers
+//! of the wire (4 KiB) and a timer.
+
+mod wire;
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::ws::{CloseFrame, Message, WebSocketUpgrade},
+    response::Response,
+};
+use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt, stream::FuturesUnordered};
+use parley_commands::{Client, Request};
+use parley_domain::Answer;
+use rand::Rng;
+use tokio::time::{sleep_until, timeout};
+
+use self::wire::{Event, ROOM_BYTES, Wire};
+use super::{
+    Realtime, Shared, follow,
+    protocol::MAX_FRAME_BYTES,
+    session::{Command, Effect, Ending, Input, Outbox, Refused, Session, Ticket},
+    sync::Page,
+};
+use crate::auth::{AuthError, Identity};
+
+/// Idle connections hold this much for reading.
+const READ_BUFFER_BYTES: usize = 4 * 1_024;
+/// So much is gathered before it is written, if more frames wait.
+const WRITE_BUFFER_BYTES: usize = 4 * 1_024;
+/// Frames up to this size are read, so that a client that sent too large a one is told so by the
+/// close code; a larger one may be cut off.
+const MAX_READ_BYTES: usize = 4 * MAX_FRAME_BYTES;
+/// How long a client has to answer a close.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Answers `GET /v1/connect`. `known` is whom the request's header or cookie named, and `check`
+/// reads the session token of a hello.
+pub fn connect(
+    upgrade: WebSocketUpgrade,
+    realtime: Realtime,
+    known: Option<Identity>,
+    check: impl Fn(&str) -> Result<Identity, AuthError> + Send + Sync + 'static,
+) -> Response {
+    upgrade
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
+        .max_message_size(MAX_READ_BYTES)
+        .max_frame_size(MAX_READ_BYTES)
+        .on_upgrade(move |socket| {
+            let tasks = realtime.0.shutdown.tasks().clone();
+            let sockets = realtime.0.sockets.clone();
+            tasks.track_future(
+                sockets.track_future(async move { run(&realtime, socket, known, check).await }),
+            )
+        })
+}
+
+/// Runs a connection to its end.
+pub async fn run<S>(
+    realtime: &Realtime,
+    stream: S,
+    known: Option<Identity>,
+    check: impl Fn(&str) -> Result<Identity, AuthError> + Send,
+) where
+    S: Stream<Item = Result<Message, axum::Error>>
+        + Sink<Message, Error = axum::Error>
+        + Unpin
+        + Send,
+{
+    let shared = &*realtime.0;
+    shared.counters.open.fetch_add(1, Ordering::Relaxed);
+    let mut wire = Wire::new(stream);
+    let mut out = Outbox::default();
+    let hard = shared.shutdown.hard();
+    tokio::select! {
+        () = live(realtime, &mut wire, &mut out, known, check) => {}
+        () = hard.cancelled() => {}
+    }
+    if let Some(ending) = out.ending().cloned() {
+        tracing::debug!(code = ending.close.code(), reason = %ending.reason, "a socket is closed");
+        realtime.count_close(ending.close);
+        finish(shared, &mut wire, &mut out, ending).await;
+    } else if !hard.is_cancelled() {
+        // The client closed: it waits for the answer. If it is just gone, this fails at once.
+        let _ = timeout(LINGER, wire.stream().close()).await;
+    }
+    shared.counters.open.fetch_sub(1, Ordering::Relaxed);
+}
+
+enum Asked {
+    Ends,
+    Page(Page),
+}
+
+/// Until the client leaves or the session ends; then `out` knows how.
+async fn live<S>(
+    realtime: &Realtime,
+    wire: &mut Wire<S>,
+    out: &mut Outbox,
+    known: Option<Identity>,
+    check: impl Fn(&str) -> Result<Identity, AuthError>,
+) where
+    S: Stream<Item = Result<Message, axum::Error>>
+        + Sink<Message, Error = axum::Error>
+        + Unpin
+        + Send,
+{
+    let shared = &*realtime.0;
+    let known = known.map(|identity| realtime.who(identity));
+    let mut session =
+        Session::new(shared.session.clone(), shared.hub.clone(), known, Instant::now());
+    let mut commands = FuturesUnordered::new();
+    let mut asking: Option<Pin<Box<dyn Future<Output = Asked> + Send>>> = None;
+    let mut may_have_events = false;
+    let mut draining = false;
+    let timer = sleep_until(session.deadline().into());
+    tokio::pin!(timer);
+    loop {
+        while let Some(effect) = out.next_effect() {
+            match effect {
+                Effect::Authenticate(token) => {
+                    let result = check(&token.0).map(|identity| realtime.who(identity));
+                    let input = Input::Authenticated(result.map_err(reason));
+                    session.receive(input, Instant::now(), out);
+                }
+                Effect::Run(run) => commands.push(execute(&shared.commands, *run)),
+                Effect::NoteEnds(shards) => {
+                    let (hub, nats) = (shared.hub.clone(), shared.nats.clone());
+                    asking = Some(Box::pin(async move {
+                        follow::note_ends(&hub, &nats, &shards).await;
+                        Asked::Ends
+                    }));
+                }
+                Effect::Typing { conversation_id, typing } => {
+                    if let Some(user) = session.user() {
+                        // What the connection cannot take at once is dropped.
+                        follow::publish_typing(&shared.nats, &conversation_id, user, typing)
+                            .now_or_never();
+                    }
+                }
+            }
+        }
+        while may_have_events && out.bytes() < ROOM_BYTES {
+            may_have_events = session.feed(ROOM_BYTES, Instant::now(), out);
+        }
+        if out.ending().is_some() {
+            return;
+        }
+        if asking.is_none()
+            && out.bytes() < ROOM_BYTES
+            && let (Some(user), Some(request)) = (session.user().cloned(), session.next_page())
+        {
+            let realtime = realtime.clone();
+            asking =
+                Some(Box::pin(
+                    async move { Asked::Page(realtime.0.pages.read(&user, &request).await) },
+                ));
+        }
+        let deadline = next_deadline(shared, &session, wire);
+        if deadline < timer.deadline() {
+            timer.as_mut().reset(deadline);
+        }
+        let listening = session.is_listening();
+        let has_room = out.bytes() < ROOM_BYTES;
+        tokio::select! {
+            biased;
+            Some((ticket, result)) = commands.next(), if !commands.is_empty() => {
+                session.receive(Input::Answered(&ticket, result), Instant::now(), out);
+            }
+            event = poll_fn(|context| wire.poll(context, out, listening)) => {
+                let input = match &event {
+                    Event::Read(Message::Text(text)) => Input::Text(text),
+                    Event::Read(Message::Binary(_)) => Input::Binary,
+                    Event::Read(Message::Ping(_) | Message::Pong(_)) => Input::Heard,
+                    Event::TooLarge => Input::TooLarge,
+                    Event::Garbled => Input::Garbled,
+                    Event::Gone | Event::Read(Message::Close(_)) => return,
+                    Event::Room => continue,
+                };
+                session.receive(input, Instant::now(), out);
+                may_have_events = true;
+            }
+            () = woken(&session), if has_room => may_have_events = true,
+            asked = poll_asked(&mut asking), if asking.is_some() => {
+                asking = None;
+                let now = Instant::now();
+                match asked {
+                    Asked::Ends => session.receive(Input::EndsNoted, now, out),
+                    Asked::Page(page) => session.receive(Input::Page(&page), now, out),
+                }
+                may_have_events = true;
+            }
+            () = timer.as_mut() => {
+                let now = Instant::now();
+                if wire.blocked_since().is_some_and(|since| now >= since + shared.config.write_timeout) {
+                    tracing::debug!("a socket that takes nothing is dropped");
+                    return;
+                }
+                session.receive(Input::Tick, now, out);
+                timer.as_mut().reset(next_deadline(shared, &session, wire));
+            }
+            () = shared.shutdown.soft().cancelled(), if !draining => {
+                draining = true;
+                session.receive(drain(shared.config.drain), Instant::now(), out);
+            }
+        }
+    }
+}
+
+async fn woken(session: &Session) {
+    match session.live() {
+        Some(feed) => feed.woken().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn poll_asked(asking: &mut Option<Pin<Box<dyn Future<Output = Asked> + Send>>>) -> Asked {
+    match asking {
+        Some(asking) => asking.await,
+        None => std::future::pending().await,
+    }
+}
+
+fn next_deadline<S>(shared: &Shared, session: &Session, wire: &Wire<S>) -> tokio::time::Instant
+where
+    S: Stream<Item = Result<Message, axum::Error>> + Sink<Message, Error = axum::Error> + Unpin,
+{
+    let deadline = session.deadline();
+    let blocked = wire.blocked_since().map(|since| since + shared.config.write_timeout);
+    blocked.map_or(deadline, |blocked| blocked.min(deadline)).into()
+}
+
+/// Clients come back spread over the time that the drain takes.
+fn drain(drain: Duration) -> Input<'static> {
+    let spread = u64::try_from(drain.as_millis()).unwrap_or(u64::MAX);
+    Input::Drain {
+        reconnect_after_ms: rand::rng().random_range(0..=spread),
+        until: Instant::now() + drain,
+    }
+}
+
+fn reason(error: AuthError) -> &'static str {
+    match error {
+        AuthError::Expired => "the sessionToken has expired",
+        AuthError::Missing
+        | AuthError::Scheme
+        | AuthError::Invalid
+        | AuthError::Subject
+        | AuthError::KeysUnavailable
+        | AuthError::Origin => "the sessionToken is not valid",
+    }
+}
+
+async fn execute(
+    client: &Client,
+    (ticket, command): (Ticket, Command),
+) -> (Ticket, Result<Answer, Refused>) {
+    let request = Request {
+        conversation_id: ticket.conversation_id.clone(),
+        actor: command.actor,
+        action: command.action,
+        traceparent: None,
+    };
+    let result = client.execute(request).await.map_err(|problem| Refused {
+        code: problem.code.as_str().into(),
+        message: problem.detail.into(),
+        retry_after_ms: problem.retry_after_ms.unwrap_or_default(),
+    });
+    (ticket, result)
+}
+
+/// Sends what waits and the close, and gives the client a moment to answer it: a socket that is
+/// dropped with unread bytes resets the connection, and the close code may be lost with it.
+async fn finish<S>(shared: &Shared, wire: &mut Wire<S>, out: &mut Outbox, ending: Ending)
+where
+    S: Stream<Item = Result<Message, axum::Error>> + Sink<Message, Error = axum::Error> + Unpin,
+{
+    let close = Message::Close(Some(CloseFrame {
+        code: ending.close.code(),
+        reason: ending.reason.as_ref().into(),
+    }));
+    let said = timeout(shared.config.write_timeout, async {
+        poll_fn(|context| wire.poll_write(context, out)).await?;
+        wire.stream().send(close).await
+    });
+    if !matches!(said.await, Ok(Ok(()))) {
+        return;
+    }
+    if wire.has_ended() {
+        // It can no longer be read, so the client's answer cannot be seen.
+        return tokio::time::sleep(LINGER).await;
+    }
+    let answered = async {
+        while !matches!(poll_fn(|context| wire.poll_read(context)).await, Event::Gone) {
+            if wire.has_ended() {
+                break;
+            }
+        }
+    };
+    // An answer that never comes changes nothing.
+    let _ = timeout(LINGER, answered).await;
+}
