@@ -10,7 +10,7 @@ use parley_nats::topology::TopologyConfig;
 use parley_runtime::config::Env;
 
 pub use self::{auth::AuthConfig, public_url::PublicUrl};
-use crate::auth::Origins;
+use crate::{auth::Origins, realtime::RealtimeConfig};
 
 /// Everything that the gateway can be told.
 #[derive(Debug)]
@@ -31,6 +31,7 @@ pub struct Config {
     /// Whether anyone may log in as anyone.
     pub dev: bool,
     pub limits: Limits,
+    pub realtime: RealtimeConfig,
 }
 
 /// The bounds of one HTTP connection and request.
@@ -77,6 +78,7 @@ impl Config {
             auth: AuthConfig::from_env(env, dev),
             dev,
             limits: Limits::from_env(env),
+            realtime: RealtimeConfig::from_env(env),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! How a "no" looks on the wire: the only place of the gateway that knows HTTP statuses and
-//! WebSocket close codes.
+//! How a "no" looks over HTTP: the only place of the gateway that knows error statuses. The close
+//! codes of WebSockets are [`Close`](crate::realtime::protocol::Close)'s.
 
 use axum::{
     extract::rejection::{JsonRejection, QueryRejection},
@@ -150,53 +150,6 @@ pub const FULL: &[u8] =
       {\"type\":\"about:blank\",\"title\":\"Try again in a moment\",\"status\":503,\
       \"code\":\"unavailable\",\"detail\":\"full\",\"retryAfterMs\":5000}";
 
-/// Why the server closes a WebSocket. All but [`Self::HeartbeatMissed`], [`Self::TooSlow`],
-/// [`Self::Flooding`] and [`Self::Draining`] mean: do not reconnect unchanged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CloseCode {
-    /// A frame that is not one of the contract.
-    Malformed,
-    /// Not signed in in time, or no longer.
-    Unauthenticated,
-    /// The device was unlinked, or the page's origin is not on the allow list.
-    Forbidden,
-    HeartbeatMissed,
-    /// The outbound queue passed its bound: reconnect with the token and lose nothing.
-    TooSlow,
-    FrameTooLarge,
-    Flooding,
-    Draining,
-}
-
-impl CloseCode {
-    pub fn as_u16(self) -> u16 {
-        match self {
-            Self::Malformed => 4400,
-            Self::Unauthenticated => 4401,
-            Self::Forbidden => 4403,
-            Self::HeartbeatMissed => 4408,
-            Self::TooSlow => 4409,
-            Self::FrameTooLarge => 4413,
-            Self::Flooding => 4429,
-            Self::Draining => 4503,
-        }
-    }
-
-    /// For people; clients go by the number.
-    pub fn reason(self) -> &'static str {
-        match self {
-            Self::Malformed => "malformed or unknown frame",
-            Self::Unauthenticated => "not authenticated in time or expired",
-            Self::Forbidden => "device unlinked or origin refused",
-            Self::HeartbeatMissed => "heartbeat missed",
-            Self::TooSlow => "too slow",
-            Self::FrameTooLarge => "frame over 64 KiB",
-            Self::Flooding => "flooding",
-            Self::Draining => "draining",
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use axum::{Json, extract::FromRequest, http::Request};
@@ -293,23 +246,5 @@ mod tests {
         assert!(head.contains(&format!("Content-Length: {}", body.len())), "{}", body.len());
         let problem: Problem = serde_json::from_str(body).unwrap();
         assert_eq!((problem.status, problem.code), (503, Code::Unavailable));
-    }
-
-    #[test]
-    fn close_codes_are_the_contracts() {
-        for (code, number) in [
-            (CloseCode::Malformed, 4400),
-            (CloseCode::Unauthenticated, 4401),
-            (CloseCode::Forbidden, 4403),
-            (CloseCode::HeartbeatMissed, 4408),
-            (CloseCode::TooSlow, 4409),
-            (CloseCode::FrameTooLarge, 4413),
-            (CloseCode::Flooding, 4429),
-            (CloseCode::Draining, 4503),
-        ] {
-            assert_eq!(code.as_u16(), number);
-            // What a close frame can hold.
-            assert!(code.reason().len() <= 123);
-        }
     }
 }

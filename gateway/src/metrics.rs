@@ -1,12 +1,16 @@
 //! What Prometheus sees of a gateway. Labels name routes and statuses, never people or
 //! conversations.
 
+mod realtime;
+
 use std::{sync::Arc, time::Duration};
 
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
     TextEncoder,
 };
+
+use crate::realtime::Realtime;
 
 /// The media type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4";
@@ -59,9 +63,9 @@ impl Metrics {
         })))
     }
 
-    /// Where other parts of the gateway register theirs.
-    pub fn registry(&self) -> &Registry {
-        &self.0.registry
+    /// Shows what the sockets count, too.
+    pub fn watch(&self, realtime: Realtime) -> prometheus::Result<()> {
+        self.0.registry.register(Box::new(realtime::RealtimeCollector::new(realtime)?))
     }
 
     pub(crate) fn request(&self, method: &str, route: &str, status: u16, took: Duration) {

@@ -8,6 +8,7 @@
 //! 4. Test it in `tests/http_*.rs` as a client sees it.
 
 mod bootstrap;
+mod connect;
 mod conversation;
 mod delivery_cursor;
 mod dev_token;
@@ -71,6 +72,7 @@ fn endpoints(state: &AppState) -> Vec<Endpoint> {
         read_cursor::endpoint(),
         delivery_cursor::endpoint(),
         receipts::endpoint(),
+        connect::endpoint(),
         health::endpoint(),
         ready::endpoint(),
     ];

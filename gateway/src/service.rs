@@ -4,7 +4,10 @@ use std::{net::SocketAddr, sync::Arc};
 
 use parley_commands::Client;
 use parley_nats::{Connection, topology};
-use parley_runtime::{clock::SystemClock, shutdown::Shutdown};
+use parley_runtime::{
+    clock::{Clock, SystemClock},
+    shutdown::Shutdown,
+};
 use tokio::net::TcpListener;
 
 use crate::{
@@ -15,6 +18,7 @@ use crate::{
     },
     config::{AuthConfig, Config, PublicUrl},
     metrics::Metrics,
+    realtime::{Deps, Realtime},
     routes, server,
     state::{AppState, Parts},
 };
@@ -117,6 +121,21 @@ async fn state(
         Some(origins) => origins,
         None => own_origins(config.public_url.as_ref(), listener)?,
     };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let realtime = Realtime::start(
+        config.realtime,
+        Deps {
+            nats: nats.clone(),
+            deployment,
+            commands: commands.clone(),
+            pool: pool.clone(),
+            clock: Arc::clone(&clock),
+            shutdown: shutdown.clone(),
+        },
+    )
+    .await?;
+    let metrics = Metrics::new()?;
+    metrics.watch(realtime.clone())?;
     Ok(AppState::new(Parts {
         authenticator: authenticator(config.auth, config.dev)?,
         origins,
@@ -126,8 +145,9 @@ async fn state(
         nats,
         pool,
         commands,
-        metrics: Metrics::new()?,
-        clock: Arc::new(SystemClock),
+        realtime,
+        metrics,
+        clock,
         shutdown,
     }))
 }

@@ -12,6 +12,7 @@ use crate::{
     auth::{Authenticator, Origins},
     config::{Limits, PublicUrl},
     metrics::Metrics,
+    realtime::Realtime,
 };
 
 /// Cheap to clone.
@@ -31,6 +32,7 @@ pub struct Parts {
     /// History, inbox and receipts; may be down.
     pub pool: PgPool,
     pub commands: Client,
+    pub realtime: Realtime,
     pub metrics: Metrics,
     pub clock: Arc<dyn Clock>,
     pub shutdown: Shutdown,

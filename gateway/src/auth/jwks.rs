@@ -88,7 +88,7 @@ impl Jwks {
         !self.current().is_empty()
     }
 
-    fn current(&self) -> Arc<KeySet> {
+    pub(super) fn current(&self) -> Arc<KeySet> {
         Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 

@@ -1,6 +1,6 @@
 //! The marketplace's own tokens.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, Header, Validation, errors::ErrorKind};
 use parley_domain::{Scope, Timestamp, UserId};
@@ -14,7 +14,7 @@ use super::{
 
 #[derive(Debug)]
 pub(super) struct Marketplace {
-    keys: Arc<KeySet>,
+    keys: KeySet,
     jwks: Option<Jwks>,
     issuer: Option<String>,
     audience: Option<String>,
@@ -50,7 +50,7 @@ impl Marketplace {
         audience: Option<String>,
         leeway: Duration,
     ) -> Self {
-        Self { keys: Arc::new(keys), jwks, issuer, audience, leeway }
+        Self { keys, jwks, issuer, audience, leeway }
     }
 
     pub(super) fn has_keys(&self) -> bool {
@@ -64,29 +64,38 @@ impl Marketplace {
         }
     }
 
-    pub(super) async fn verify(&self, token: &str, header: &Header) -> Result<Identity, AuthError> {
+    /// Checks with the keys at hand.
+    pub(super) fn verify_now(&self, token: &str, header: &Header) -> Result<Identity, AuthError> {
         // RFC 7515: what is critical and not understood makes the token invalid.
         if header.crit.is_some() {
             return Err(AuthError::Invalid);
         }
         let kid = header.kid.as_deref();
-        let fixed = self.try_keys(&self.keys, token, kid, header.alg);
-        let Some(jwks) = &self.jwks else {
-            return fixed;
-        };
-        match fixed {
+        match (self.try_keys(&self.keys, token, kid, header.alg), &self.jwks) {
             // No fixed key has signed it: the marketplace's newest keys may have.
-            Err(AuthError::Invalid) => {
-                let keys = jwks.keys_for(kid, header.alg).await;
-                let fetched = self.try_keys(&keys, token, kid, header.alg);
-                if fetched.is_err() && !self.has_keys() {
-                    return Err(AuthError::KeysUnavailable);
-                }
-                fetched
+            (Err(AuthError::Invalid), Some(jwks)) => {
+                self.try_keys(&jwks.current(), token, kid, header.alg)
             }
-            Ok(identity) => Ok(identity),
-            Err(error) => Err(error),
+            (result, _) => result,
         }
+    }
+
+    /// Checks, and fetches keys if none at hand is named as the token's.
+    pub(super) async fn verify(&self, token: &str, header: &Header) -> Result<Identity, AuthError> {
+        let result = self.verify_now(token, header);
+        let Some(jwks) = &self.jwks else {
+            return result;
+        };
+        if result != Err(AuthError::Invalid) || header.crit.is_some() {
+            return result;
+        }
+        let kid = header.kid.as_deref();
+        let keys = jwks.keys_for(kid, header.alg).await;
+        let result = self.try_keys(&keys, token, kid, header.alg);
+        if result.is_err() && !self.has_keys() {
+            return Err(AuthError::KeysUnavailable);
+        }
+        result
     }
 
     fn try_keys(

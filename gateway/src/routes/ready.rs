@@ -28,7 +28,7 @@ struct Readiness {
 
 async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Readiness>) {
     let nats = state.nats.link().connected;
-    let caught_up = true;
+    let caught_up = state.realtime.is_ready();
     let keys = state.authenticator.has_keys();
     let draining = state.shutdown.soft().is_cancelled();
     let ready = nats && caught_up && keys && !draining;

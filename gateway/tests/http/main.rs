@@ -6,6 +6,7 @@
 mod arbitrary;
 mod conversations;
 mod edge;
+mod handshake;
 mod openapi;
 mod outage;
 mod sessions;
