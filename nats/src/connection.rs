@@ -11,6 +11,9 @@ use crate::Failure;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a JetStream API call may take.
 const API_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a start waits for a server that is being restarted, or has no leader yet.
+pub const START_PATIENCE: Duration = Duration::from_secs(15);
+const START_PAUSE: Duration = Duration::from_millis(250);
 /// Messages that a subscription holds for a slow reader before it drops them.
 const SUBSCRIPTION_CAPACITY: usize = 65_536;
 
@@ -121,6 +124,26 @@ impl Connection {
             biased;
             done = work => done,
             () = self.cut(epoch) => Err(Failure::jetstream(what, "the connection was cut")),
+        }
+    }
+
+    /// Does `work` again while JetStream fails at it, for as long as `patience`.
+    pub async fn persist<T, W: Future<Output = Result<T, Failure>>>(
+        &self,
+        what: &'static str,
+        patience: Duration,
+        work: impl Fn() -> W,
+    ) -> Result<T, Failure> {
+        let end = tokio::time::Instant::now() + patience;
+        loop {
+            self.connected(START_PAUSE).await;
+            match self.unless_cut(what, work()).await {
+                Err(Failure::JetStream { what, why }) if tokio::time::Instant::now() < end => {
+                    tracing::debug!(what, why, "trying again");
+                    tokio::time::sleep(START_PAUSE).await;
+                }
+                done => return done,
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_nats::jetstream::kv::{self, CreateErrorKind, UpdateErrorKind};
 use tokio::time::Instant;
 
-use crate::{Connection, Failure, topology};
+use crate::{Connection, Failure, connection::START_PATIENCE, topology};
 
 /// The bucket of leases, as one instance sees it.
 #[derive(Debug, Clone)]
@@ -37,7 +37,11 @@ impl Leases {
         replicas: usize,
         ttl: Duration,
     ) -> Result<Self, Failure> {
-        let bucket = topology::lease_bucket(connection, replicas, ttl).await?;
+        let bucket = connection
+            .persist("create the bucket of leases", START_PATIENCE, || {
+                topology::lease_bucket(connection, replicas, ttl)
+            })
+            .await?;
         Ok(Self {
             connection: connection.clone(),
             bucket,

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     Connection, Failure,
+    connection::START_PATIENCE,
     subjects::{DEPLOYMENT_BUCKET, DEPLOYMENT_KEY, LEASE_BUCKET, stream_name, stream_subjects},
 };
 
@@ -31,11 +32,16 @@ pub struct Deployment {
 }
 
 /// Creates what is missing and checks what is there. Any number of services may do so at once.
-/// Errors with [`Failure::ShardsDiffer`] if the deployment has another number of shards.
+/// Errors with [`Failure::ShardsDiffer`] if the deployment has another number of shards, at once;
+/// with a server that does not answer, after [`START_PATIENCE`].
 pub async fn ensure(
     connection: &Connection,
     config: &TopologyConfig,
 ) -> Result<Deployment, Failure> {
+    connection.persist("create the deployment", START_PATIENCE, || create(connection, config)).await
+}
+
+async fn create(connection: &Connection, config: &TopologyConfig) -> Result<Deployment, Failure> {
     let deployment = deployment(connection, config).await?;
     if deployment.shards != config.shards {
         return Err(Failure::ShardsDiffer {

@@ -6,7 +6,7 @@ use async_nats::{HeaderMap, Message};
 use parley_commands::{Client, Config, Problem, Request, client::ClientConfig};
 use parley_domain::{Action, Actor, Answer, Body, ClientMessageId, ConversationId, Scope, UserId};
 use parley_nats::{Connection, connect};
-use parley_runtime::{config::Env, engines::testing::TestPostgres, shutdown::Shutdown};
+use parley_runtime::{config::Env, engines::testing::TestPostgres, shutdown::Shutdown, telemetry};
 use serde_json::{Value, json};
 
 pub const SHARDS: u16 = 4;
@@ -23,10 +23,19 @@ impl Service {
             vec![("PARLEY_NATS_URL", nats_url), ("PARLEY_DATABASE_URL", database_url)];
         variables.extend_from_slice(more);
         let mut env = Env::from_map(variables);
+        let mut process = Env::from_process();
+        telemetry::init(&telemetry::Config::from_env(&mut process));
         let config = Config::from_env(&mut env);
         env.finish().unwrap();
         let shutdown = Shutdown::new();
-        let task = tokio::spawn(parley_commands::run(config, shutdown.clone()));
+        let running = parley_commands::run(config, shutdown.clone());
+        let task = tokio::spawn(async {
+            let ended = running.await;
+            if let Err(error) = &ended {
+                eprintln!("the service ended: {error}");
+            }
+            ended
+        });
         Self { shutdown, task }
     }
 
