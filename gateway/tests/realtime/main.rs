@@ -1,0 +1,12 @@
+//! Sockets as a client sees them: real servers, real services, real connections.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+mod client;
+mod closing;
+mod delivery;
+mod resuming;
+#[path = "../http/support.rs"]
+#[expect(dead_code, reason = "HTTP's tests need more of it")]
+mod support;
