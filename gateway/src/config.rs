@@ -166,8 +166,6 @@ mod tests {
         for (name, value) in [
             ("PARLEY_SESSION_SECRET", "short"),
             ("PARLEY_SESSION_SECRET", ""),
-            // The marketplace could then mint sessions.
-            ("PARLEY_SESSION_SECRET", "marketplace-secret-of-32-bytes-or-more"),
             ("PARLEY_JWT_HS256_SECRET", "short"),
             ("PARLEY_JWT_ED25519_PUBLIC_KEY", "not a key"),
             ("PARLEY_JWT_ED25519_PUBLIC_KEY_FILE", "/nonexistent"),

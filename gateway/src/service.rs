@@ -48,7 +48,7 @@ pub enum Error {
 ///
 /// PostgreSQL may be down at the start: history is answered once it is up.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
-    let gateway = Gateway::bind(config, shutdown).await?;
+    let gateway = Box::pin(Gateway::bind(config, shutdown)).await?;
     gateway.serve().await;
     Ok(())
 }
@@ -70,7 +70,9 @@ impl Gateway {
             None => None,
         };
         let nats = parley_nats::connect(&config.nats_url, "parley-gateway").await?;
-        let state = state(config, nats, &listener, metrics_listener.is_none(), shutdown).await?;
+        let serves_metrics = metrics_listener.is_none();
+        let state = state(config, nats, &listener, serves_metrics, shutdown);
+        let state = Box::pin(state).await?;
         let router = routes::router(state.clone())?;
         Ok(Self { state, listener, metrics_listener, router })
     }
@@ -110,7 +112,8 @@ async fn state(
     serves_metrics: bool,
     shutdown: Shutdown,
 ) -> Result<AppState, Error> {
-    let deployment = topology::ensure(&nats, &config.topology).await?;
+    // The futures of a start are large, and need not lie on the stack of everything above.
+    let deployment = Box::pin(topology::ensure(&nats, &config.topology)).await?;
     let commands = Client::new(nats.clone(), deployment.shards, config.client);
     let pool = parley_projections::connect(
         &config.database_url,

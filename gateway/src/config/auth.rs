@@ -56,7 +56,7 @@ impl AuthConfig {
                 ),
             );
         }
-        let session_secret = session_secret(env, dev, secret.as_deref());
+        let session_secret = session_secret(env, dev);
         Self {
             keys: keys(env, secret.as_deref()),
             jwks: jwks(env),
@@ -73,12 +73,8 @@ impl AuthConfig {
     }
 }
 
-fn session_secret(env: &mut Env, dev: bool, marketplace: Option<&str>) -> Vec<u8> {
+fn session_secret(env: &mut Env, dev: bool) -> Vec<u8> {
     match env.opt_secret(SESSION, MIN_SECRET_BYTES) {
-        Some(secret) if marketplace == Some(&secret) => {
-            env.problem(SESSION, format!("is the same as {HS256}"));
-            Vec::new()
-        }
         Some(secret) => secret.into_bytes(),
         None if dev => random_secret(env),
         None => {

@@ -10,4 +10,5 @@ mod handshake;
 mod openapi;
 mod outage;
 mod sessions;
+#[expect(dead_code, reason = "the sockets' tests need more of it")]
 mod support;

@@ -25,8 +25,9 @@ pub const ALLOWED_ORIGIN: &str = "https://shop.example";
 pub struct World {
     address: String,
     shutdown: Shutdown,
+    env: Env,
     /// Keeps its server alive.
-    _nats: TestNats,
+    _nats: Option<TestNats>,
 }
 
 /// What came back.
@@ -109,6 +110,7 @@ impl World {
         for (name, value) in variables {
             env.set(*name, *value);
         }
+        let given = env.clone();
         let shutdown = Shutdown::new();
         let commands = parley_commands::Config::from_env(&mut env);
         let projections = parley_projections::Config::from_env(&mut env);
@@ -121,12 +123,30 @@ impl World {
         let (stop, ended) = (shutdown.clone(), "a service ended");
         shutdown.spawn(async move { projections_run(projections, stop).await.expect(ended) });
         let stop = shutdown.clone();
-        shutdown.spawn(async move { parley_commands::run(commands, stop).await.expect(ended) });
-        let world = Self { address, shutdown, _nats: nats };
+        shutdown.spawn(async move {
+            Box::pin(parley_commands::run(commands, stop)).await.expect(ended)
+        });
+        let world = Self { address, shutdown, env: given, _nats: Some(nats) };
+        world.until_ready().await;
         world
-            .until(Duration::from_secs(30), || world.get("/readyz", ""), |a| a.status == 200)
-            .await;
+    }
+
+    /// A second gateway of the same deployment, with an end of its own.
+    pub async fn another_gateway(&self) -> Self {
+        let mut env = self.env.clone();
+        let config = parley_gateway::Config::from_env(&mut env);
+        let shutdown = Shutdown::new();
+        let gateway = Gateway::bind(config, shutdown.clone()).await.unwrap();
+        let address = gateway.address().unwrap().to_string();
+        shutdown.spawn(gateway.serve());
+        let world = Self { address, shutdown, env: self.env.clone(), _nats: None };
+        world.until_ready().await;
         world
+    }
+
+    async fn until_ready(&self) {
+        let ready = |answer: &Answer| answer.status == 200;
+        self.until(Duration::from_secs(30), || self.get("/readyz", ""), ready).await;
     }
 
     pub fn address(&self) -> &str {
