@@ -35,7 +35,7 @@ fn content_security_policy(host: Option<&str>) -> String {
         None => String::new(),
     };
     format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' https: data:; \
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' https:; \
          font-src 'self'; manifest-src 'self'; worker-src 'self'; connect-src 'self'{sockets}; \
          base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )

@@ -154,3 +154,6 @@ impl Jwks {
 fn hyper_rustls_provider() -> rustls::crypto::CryptoProvider {
     rustls::crypto::ring::default_provider()
 }
+
+#[cfg(test)]
+mod tests;
