@@ -1,8 +1,10 @@
 //! `parley`: all services in one program, and one at a time.
 
+mod bench;
 mod cli;
 mod commands;
 mod failure;
+mod gateway;
 mod migrate;
 mod projections;
 mod service;
@@ -51,8 +53,10 @@ fn run(command: Command) -> Result<(), Failure> {
                 Command::Up(args) => up::run(args, env).await,
                 Command::Commands => commands::run(env).await,
                 Command::Projections => projections::run(env).await,
+                Command::Gateway => gateway::run(env).await,
                 Command::Migrate => migrate::run(env).await,
                 Command::Topology => topology::run(env).await,
+                Command::Bench(args) => bench::run(args).await,
                 Command::Token(args) => token::run(&args, env),
             }
         })
