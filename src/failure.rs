@@ -85,3 +85,18 @@ impl From<parley_commands::Error> for Failure {
         }
     }
 }
+
+impl From<parley_gateway::Error> for Failure {
+    fn from(error: parley_gateway::Error) -> Self {
+        use parley_gateway::Error as Gateway;
+        match error {
+            Gateway::Log(failure) => failure.into(),
+            Gateway::Views(failure) => failure.into(),
+            Gateway::Listen { .. } => Self::unavailable(error),
+            Gateway::Secret(_) | Gateway::Origin(_) => Self::usage(error),
+            Gateway::Roots(_) | Gateway::Metrics(_) | Gateway::Description(_) => {
+                Self::internal(error)
+            }
+        }
+    }
+}

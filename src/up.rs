@@ -1,6 +1,7 @@
 //! `parley up`: everything in one process group, ready to be tried.
 
 mod engines;
+mod ready;
 pub mod secrets;
 mod services;
 
@@ -82,16 +83,18 @@ async fn serve(
         () = shutdown.soft().cancelled() => return Ok(()),
     }
     write_settings(lock.dir(), args.listen, engines)?;
-    announce(args.listen, lock.dir(), engines);
-    services.run(shutdown).await
-}
-
-/// Says where everything is, for people.
-fn announce(listen: SocketAddr, dir: &Path, engines: &Engines) {
-    println!("Data        {}", dir.display());
-    println!("NATS        {}", engines.nats_url);
-    println!("PostgreSQL  {}", engines.database_url);
-    println!("Parley is ready at http://{listen}");
+    println!("Data        {}", lock.dir().display());
+    println!("NATS        {nats_url}");
+    println!("PostgreSQL  {database_url}");
+    let mut running = std::pin::pin!(services.run(shutdown));
+    tokio::select! {
+        // First what ends: a program that is told to end while it starts is not ready.
+        biased;
+        ended = &mut running => return ended,
+        () = ready::wait(args.listen) => {}
+    }
+    println!("Parley is ready at http://{}", ready::reachable(args.listen));
+    running.await
 }
 
 /// Writes `DIR/parley.env`, so that a shell can talk to what runs here:

@@ -14,6 +14,7 @@ use crate::{migrate, settings, topology};
 pub struct Services {
     commands: parley_commands::Config,
     projections: parley_projections::Config,
+    gateway: parley_gateway::Config,
 }
 
 impl Services {
@@ -35,6 +36,7 @@ impl Services {
         let services = Self {
             commands: parley_commands::Config::from_env(&mut env),
             projections: parley_projections::Config::from_env(&mut env),
+            gateway: parley_gateway::Config::from_env(&mut env),
         };
         env.finish().map(|()| services)
     }
@@ -56,10 +58,14 @@ impl Services {
         running.spawn(async { (Part::Core, commands.await.map_err(Failure::from)) });
         let projections = parley_projections::run(self.projections, core.clone());
         running.spawn(async { (Part::Core, projections.await.map_err(Failure::from)) });
-        let edge = shutdown.soft().clone();
+        let gateway = parley_gateway::run(self.gateway, shutdown.clone());
+        let edge = shutdown.clone();
         running.spawn(async move {
-            edge.cancelled().await;
-            (Part::Edge, Ok(()))
+            let ended = gateway.await.map_err(Failure::from);
+            // It returns when it takes nothing new; what it had taken on goes on as tasks.
+            edge.begin();
+            edge.drained().await;
+            (Part::Edge, ended)
         });
 
         let mut outcome = Ok(());

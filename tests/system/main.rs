@@ -6,5 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod harness;
+mod messages;
+mod page;
 mod services;
 mod up;

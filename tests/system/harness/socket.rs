@@ -53,9 +53,15 @@ impl Socket {
 
     /// The next frame, or the code that the connection was closed with.
     pub async fn next(&mut self) -> Result<Value, u16> {
+        match tokio::time::timeout(FRAME_WITHIN, self.read()).await {
+            Ok(frame) => frame,
+            Err(_) => panic!("no frame within {FRAME_WITHIN:?}"),
+        }
+    }
+
+    async fn read(&mut self) -> Result<Value, u16> {
         loop {
-            let next = tokio::time::timeout(FRAME_WITHIN, self.stream.next()).await;
-            match next.expect("a frame within 20 seconds") {
+            match self.stream.next().await {
                 Some(Ok(Message::Text(text))) => {
                     return Ok(serde_json::from_str(&text).expect("JSON"));
                 }
@@ -74,13 +80,16 @@ impl Socket {
     /// Reads until a frame of type `kind`, and returns it; others are dropped.
     ///
     /// # Panics
-    /// If the connection closes before.
+    /// If the connection closes before, or the frame does not come in time.
     pub async fn until(&mut self, kind: &str) -> Value {
+        let mut others = Vec::new();
+        let end = tokio::time::Instant::now() + FRAME_WITHIN;
         loop {
-            match self.next().await {
-                Ok(frame) if frame["type"] == kind => return frame,
-                Ok(_) => {}
-                Err(code) => panic!("closed with {code} before {kind:?}"),
+            match tokio::time::timeout_at(end, self.read()).await {
+                Ok(Ok(frame)) if frame["type"] == kind => return frame,
+                Ok(Ok(frame)) => others.push(frame),
+                Ok(Err(code)) => panic!("closed with {code} before {kind:?}, after {others:?}"),
+                Err(_) => panic!("no {kind:?} within {FRAME_WITHIN:?}, but {others:?}"),
             }
         }
     }
