@@ -4,7 +4,7 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use parley_runtime::exit::Exit;
 
-use crate::{token, up};
+use crate::{bench, token, up};
 
 /// Direct messaging for marketplaces: self-hosted, on NATS JetStream and PostgreSQL.
 ///
@@ -30,6 +30,7 @@ pub enum Command {
     /// Create the streams and buckets that are missing, and say what is there.
     Topology,
     Token(token::Args),
+    Bench(bench::Args),
 }
 
 /// The command that was given. On bad usage, or a request for help, prints and says how to end.

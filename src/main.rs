@@ -1,5 +1,6 @@
 //! `parley`: all services in one program, and one at a time.
 
+mod bench;
 mod cli;
 mod commands;
 mod failure;
@@ -55,6 +56,7 @@ fn run(command: Command) -> Result<(), Failure> {
                 Command::Gateway => gateway::run(env).await,
                 Command::Migrate => migrate::run(env).await,
                 Command::Topology => topology::run(env).await,
+                Command::Bench(args) => bench::run(args).await,
                 Command::Token(args) => token::run(&args, env),
             }
         })
