@@ -44,8 +44,8 @@ const SELECT: &str = "\
     COALESCE(array_agg(m.conversation_seq), '{}') AS seqs, \
     COALESCE(array_agg(m.version), '{}') AS versions, \
     COALESCE(array_agg(m.fingerprint), '{}') AS fingerprints \
-    FROM (SELECT * FROM messages WHERE conversation_id = $1 \
-    ORDER BY conversation_seq DESC LIMIT $3) m) newest";
+    FROM messages m WHERE m.conversation_id = $1 \
+    AND m.conversation_seq > c.last_seq - $3) newest";
 
 /// Reads a conversation of `shard`: exactly the fold of its events up to the checkpoint.
 ///

@@ -34,22 +34,27 @@ pub struct HistoryPage {
     pub next_before_seq: Option<u64>,
 }
 
+/// By ranges of numbers, not by counting rows: the planner knows the average conversation, and
+/// would collect and sort a long one whole for a page of it. The conversation's row is there even
+/// if the range holds no message.
 macro_rules! select {
-    ($condition:literal) => {
+    ($range:literal) => {
         concat!(
             "SELECT c.last_seq, ",
             message_columns!(),
-            " FROM conversations c \
-             JOIN messages m ON m.conversation_id = c.conversation_id \
-             WHERE c.conversation_id = $1 AND ",
-            $condition,
-            " LIMIT $3"
+            " FROM conversations c LEFT JOIN messages m \
+             ON m.conversation_id = c.conversation_id AND m.conversation_seq BETWEEN ",
+            $range,
+            " WHERE c.conversation_id = $1 ORDER BY m.conversation_seq"
         )
     };
 }
 
 /// Reads a page of at most `limit` messages, at least 1 and at most [`MAX_HISTORY_MESSAGES`].
 /// Whether the reader may see them is for the caller to know.
+///
+/// Pages are cut by numbers, which are gapless but for events that could not be applied: around
+/// those a page is shorter, and the next one begins where it should.
 ///
 /// # Errors
 /// If PostgreSQL does not answer.
@@ -60,52 +65,45 @@ pub async fn history(
     page: Page,
     limit: u32,
 ) -> Result<HistoryPage, Failure> {
-    let limit = limit.clamp(1, MAX_HISTORY_MESSAGES);
-    let (sql, from) = match page {
-        Page::After(seq) => {
-            (select!("m.conversation_seq > $2 ORDER BY m.conversation_seq"), bound(seq))
-        }
-        Page::Before(seq) => {
-            (select!("m.conversation_seq < $2 ORDER BY m.conversation_seq DESC"), bound(seq))
-        }
-        Page::Latest => {
-            (select!("m.conversation_seq <= $2 ORDER BY m.conversation_seq DESC"), i64::MAX)
-        }
+    let limit = u64::from(limit.clamp(1, MAX_HISTORY_MESSAGES));
+    // Room for the sum of both.
+    let bounded = |seq: u64| bound(seq).min(i64::MAX - i64::from(MAX_HISTORY_MESSAGES));
+    let (sql, seq) = match page {
+        Page::After(seq) => (select!("$2 + 1 AND $2 + $3"), bounded(seq)),
+        Page::Before(seq) => (
+            select!("LEAST($2, c.last_seq) - $3 + 1 AND LEAST($2, c.last_seq)"),
+            bounded(seq.saturating_sub(1)),
+        ),
+        Page::Latest => (select!("c.last_seq - $3 + 1 AND c.last_seq"), 0),
     };
     within(READ_DEADLINE, async {
-        let found = sqlx::query(sql)
-            .bind(id.as_str())
-            .bind(from)
-            // One more, to know whether there is more.
-            .bind(i64::from(limit) + 1)
-            .fetch_all(pool)
-            .await?;
-        let last_seq = found.first().map_or(Ok(0), |row| rows::count(row, "last_seq"))?;
-        let shown = found.len().min(limit as usize);
-        let more = found.len() > shown;
-        let mut messages = Vec::with_capacity(shown);
-        for row in &found[..shown] {
+        let query = sqlx::query(sql).bind(id.as_str()).bind(seq).bind(bound(limit));
+        let found = query.fetch_all(pool).await?;
+        let Some(first) = found.first() else {
+            return Ok(HistoryPage::default());
+        };
+        let last_seq = rows::count(first, "last_seq")?;
+        let mut messages = Vec::with_capacity(found.len());
+        for row in &found {
             messages.extend(rows::message(row)?);
         }
-        Ok(complete(messages, page, more, last_seq))
+        let (lo, hi) = numbers(page, limit, last_seq);
+        let some = lo <= hi;
+        Ok(HistoryPage {
+            messages,
+            next_after_seq: (some && hi < last_seq).then_some(hi),
+            next_before_seq: (some && lo > 1).then_some(lo),
+        })
     })
     .await
 }
 
-fn complete(mut messages: Vec<Message>, page: Page, more: bool, last_seq: u64) -> HistoryPage {
-    let (more_after, more_before) = match page {
-        // Numbers are gapless from 1.
-        Page::After(_) => (more, messages.first().is_some_and(|first| first.conversation_seq > 1)),
-        Page::Before(_) | Page::Latest => {
-            messages.reverse();
-            (messages.last().is_some_and(|last| last.conversation_seq < last_seq), more)
-        }
-    };
-    let first = messages.first().map(|message| message.conversation_seq);
-    let last = messages.last().map(|message| message.conversation_seq);
-    HistoryPage {
-        messages,
-        next_after_seq: last.filter(|_| more_after),
-        next_before_seq: first.filter(|_| more_before),
+/// The numbers that a page covers, of those that there are; none if the first is above the second.
+fn numbers(page: Page, limit: u64, last_seq: u64) -> (u64, u64) {
+    let upward = |hi: u64| (hi.saturating_sub(limit - 1).max(1), hi);
+    match page {
+        Page::After(seq) => (seq.saturating_add(1), seq.saturating_add(limit).min(last_seq)),
+        Page::Before(seq) => upward(seq.saturating_sub(1).min(last_seq)),
+        Page::Latest => upward(last_seq),
     }
 }

@@ -162,23 +162,25 @@ const CHANGED: &str = concat!(
     " ORDER BY c.conversation_id"
 );
 
-/// Of each wanted conversation: what was sent after the position, by the primary key, and what
-/// was changed after it, by the index of changed messages.
+/// Of each wanted conversation: what was sent after the position, by the range of its numbers, and
+/// what was changed after it, by the index of changed messages (`OFFSET 0`: the planner would walk
+/// the primary key, for the sake of its order).
 const MESSAGES: &str = concat!(
     "SELECT ",
     message_columns!(),
-    " FROM UNNEST($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) \
-     WITH ORDINALITY AS w (conversation_id, since, first_seq, after_seq, nth) \
+    " FROM UNNEST($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) \
+     WITH ORDINALITY AS w (conversation_id, since, after_seq, first_seq, through_seq, nth) \
      CROSS JOIN LATERAL ( \
      (SELECT * FROM messages n WHERE n.conversation_id = w.conversation_id COLLATE \"C\" \
-     AND n.conversation_seq >= GREATEST(w.first_seq, w.after_seq + 1) \
-     ORDER BY n.conversation_seq LIMIT $5) \
+     AND n.conversation_seq > w.after_seq \
+     AND n.conversation_seq BETWEEN w.first_seq AND w.through_seq) \
      UNION ALL \
-     (SELECT * FROM messages o WHERE o.conversation_id = w.conversation_id COLLATE \"C\" \
-     AND o.changed_position > w.since \
-     AND o.conversation_seq < w.first_seq AND o.conversation_seq > w.after_seq \
-     ORDER BY o.conversation_seq LIMIT $5)) m \
-     ORDER BY w.nth, m.conversation_seq LIMIT $5"
+     (SELECT * FROM ( \
+     SELECT * FROM messages c WHERE c.conversation_id = w.conversation_id COLLATE \"C\" \
+     AND c.changed_position > w.since OFFSET 0) o \
+     WHERE o.conversation_seq > w.after_seq AND o.conversation_seq < w.first_seq \
+     ORDER BY o.conversation_seq LIMIT $6)) m \
+     ORDER BY w.nth, m.conversation_seq LIMIT $6"
 );
 
 async fn changed(
@@ -188,14 +190,14 @@ async fn changed(
     place: Place,
     limits: SyncLimits,
 ) -> Result<SyncPage, Failure> {
-    let Place { since, id, after_seq } = place;
+    let Place { since, id: resumed_id, after_seq } = place;
     let max_conversations = limits.max_conversations.max(1) as usize;
     let max_messages = limits.max_messages.max(1) as usize;
     let since_sql: Vec<i64> = since.iter().copied().map(bound).collect();
     let mut found = sqlx::query(CHANGED)
         .bind(user.as_str())
         .bind(since_sql)
-        .bind(id.as_ref().map_or("", ConversationId::as_str))
+        .bind(resumed_id.as_ref().map_or("", ConversationId::as_str))
         .bind(after_seq.is_some())
         .bind(i64::from(limits.max_conversations.max(1)) + 1)
         .fetch_all(&mut *snapshot)
@@ -205,51 +207,66 @@ async fn changed(
 
     let mut wanted = Wanted::default();
     let mut conversations = Vec::with_capacity(found.len());
-    let mut expected: usize = 0;
+    let mut room = limits.max_messages.max(1).into();
+    let mut inside = None;
     for row in &found {
-        // The messages of those before fill the page already: it ends here.
-        if expected >= max_messages {
+        // The messages of those before fill the page already.
+        if room == 0 {
             more = true;
             break;
         }
         let conversation = rows::summary(row)?;
-        let resumed = id.as_ref() == Some(&conversation.conversation_id);
+        let id = &conversation.conversation_id;
+        let resumed = resumed_id.as_ref() == Some(id);
         let after = after_seq.filter(|_| resumed).unwrap_or(0);
         let first = rows::count(row, "first_seq")?;
-        wanted.push(&conversation, rows::count(row, "since")?, first, after);
-        let sent = conversation.last_seq.saturating_add(1).saturating_sub(first.max(after + 1));
-        expected = expected.saturating_add(usize::try_from(sent).unwrap_or(usize::MAX));
+        let from = first.max(after + 1);
+        let through = conversation.last_seq.min(from.saturating_add(room - 1));
+        if through < conversation.last_seq {
+            inside = Some(through);
+        }
+        room -= through.saturating_add(1).saturating_sub(from).min(room);
+        wanted.push(id, [rows::count(row, "since")?, after, first, through]);
         conversations.push(SyncConversation { conversation, messages: Vec::new() });
     }
     let mut messages = wanted.read(snapshot, max_messages + 1).await?;
-    let next = cut(&mut conversations, &mut messages, max_messages, more).map(|(id, after_seq)| {
-        SyncCursor {
-            checkpoints: checkpoints.clone(),
-            next: Next::Changed { since, id: Some(id), after_seq },
-        }
+    let end = End { inside, more };
+    let next = cut(&mut conversations, &mut messages, max_messages, end).map(|(id, after_seq)| {
+        let next = Next::Changed { since, id: Some(id), after_seq };
+        SyncCursor { checkpoints: checkpoints.clone(), next }
     });
     hand_out(&mut conversations, messages);
     Ok(SyncPage { checkpoints, conversations, next })
 }
 
-/// Ends the page behind `max` messages; says where the next one begins, if there is one.
+/// How a page ends, by the numbers of its new messages alone.
+struct End {
+    /// Of the last conversation, only what is up to here.
+    inside: Option<u64>,
+    /// There are conversations behind the last one.
+    more: bool,
+}
+
+/// Ends the page behind `max` messages, since there may be changed ones besides the new; says where
+/// the next one begins, if there is one.
 fn cut(
     conversations: &mut Vec<SyncConversation>,
     messages: &mut Vec<Message>,
     max: usize,
-    more: bool,
+    end: End,
 ) -> Option<(ConversationId, Option<u64>)> {
     let too_many = messages.get(max).map(|first| first.conversation_id.clone());
     messages.truncate(max);
     let Some(beyond) = too_many else {
         let last = conversations.last()?;
-        return more.then(|| (last.conversation.conversation_id.clone(), None));
+        let is_end = end.inside.is_none() && !end.more;
+        return (!is_end).then(|| (last.conversation.conversation_id.clone(), end.inside));
     };
+    // Those before it are complete; of `beyond` itself, perhaps a part is here.
     let inside = messages
         .last()
         .filter(|last| last.conversation_id == beyond)
         .map(|last| last.conversation_seq);
-    // Those before it are complete; of `beyond` itself, perhaps a part is here.
     conversations.retain(|shown| match inside {
         Some(_) => shown.conversation.conversation_id <= beyond,
         None => shown.conversation.conversation_id < beyond,
@@ -273,17 +290,16 @@ fn hand_out(conversations: &mut [SyncConversation], messages: Vec<Message>) {
 #[derive(Default)]
 struct Wanted {
     ids: Vec<String>,
-    since: Vec<i64>,
-    first: Vec<i64>,
-    after: Vec<i64>,
+    /// Position, number behind which to go on, first new number, last number of this page.
+    numbers: [Vec<i64>; 4],
 }
 
 impl Wanted {
-    fn push(&mut self, conversation: &Summary, since: u64, first: u64, after: u64) {
-        self.ids.push(conversation.conversation_id.to_string());
-        self.since.push(bound(since));
-        self.first.push(bound(first));
-        self.after.push(bound(after));
+    fn push(&mut self, id: &ConversationId, numbers: [u64; 4]) {
+        self.ids.push(id.to_string());
+        for (column, number) in self.numbers.iter_mut().zip(numbers) {
+            column.push(bound(number));
+        }
     }
 
     async fn read(
@@ -294,14 +310,11 @@ impl Wanted {
         if self.ids.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = sqlx::query(MESSAGES)
-            .bind(self.ids)
-            .bind(self.since)
-            .bind(self.first)
-            .bind(self.after)
-            .bind(bound(limit as u64))
-            .fetch_all(snapshot)
-            .await?;
+        let mut query = sqlx::query(MESSAGES).bind(self.ids);
+        for column in self.numbers {
+            query = query.bind(column);
+        }
+        let rows = query.bind(bound(limit as u64)).fetch_all(snapshot).await?;
         let mut messages = Vec::with_capacity(rows.len());
         for row in &rows {
             messages.extend(rows::message(row)?);

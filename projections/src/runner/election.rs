@@ -44,3 +44,33 @@ pub(super) async fn try_lock(connection: &mut PgConnection, shard: u16) -> Resul
 pub(super) async fn keep(connection: &mut PgConnection) -> Result<(), Failure> {
     within(PATIENCE, async { Ok(connection.ping().await?) }).await
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use parley_runtime::engines::testing::TestPostgres;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_holds_the_lock_and_loses_it_without_signs_of_life() {
+        let url = TestPostgres::database().await;
+        let options = options(&url, 3).unwrap();
+        let mut first = connect(&options).await.unwrap();
+        let mut second = connect(&options).await.unwrap();
+        assert!(try_lock(&mut first, 3).await.unwrap());
+        assert!(!try_lock(&mut second, 3).await.unwrap());
+        assert!(try_lock(&mut second, 4).await.unwrap());
+        // The first falls silent, as when its process is stopped; the second stands by.
+        let began = Instant::now();
+        let mut ticks = tokio::time::interval(Duration::from_millis(100));
+        while !try_lock(&mut second, 3).await.unwrap() {
+            assert!(began.elapsed() < Duration::from_secs(20));
+            ticks.tick().await;
+        }
+        assert!(began.elapsed() > Duration::from_secs(4), "{:?}", began.elapsed());
+        assert!(keep(&mut first).await.is_err());
+        assert!(keep(&mut second).await.is_ok());
+    }
+}

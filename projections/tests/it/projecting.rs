@@ -30,7 +30,7 @@ async fn log_server() -> (TestNats, Connection) {
     let nats = parley_nats::connect(&server.url(), "test").await.unwrap();
     let topology =
         TopologyConfig { shards: SHARDS, replicas: 1, lease_ttl: Duration::from_secs(2) };
-    ensure(&nats, &topology).await.unwrap();
+    Box::pin(ensure(&nats, &topology)).await.unwrap();
     (server, nats)
 }
 
@@ -126,7 +126,7 @@ async fn the_views_follow_the_log_and_a_stop_leaves_the_lock() {
         nats.jetstream().get_consumer_from_stream("projector-3", "DM_3").await.unwrap();
     assert_eq!(consumer.info().await.unwrap().num_pending, 0);
     running.stop().await;
-    assert_eq!(leader(&pool).await, None);
+    eventually("the lock is free", PATIENCE, async || leader(&pool).await.is_none()).await;
 }
 
 #[tokio::test]
@@ -299,4 +299,26 @@ async fn another_number_of_shards_is_refused() {
     let wrong = Config { shards: SHARDS + 1, ..config(&url, &server) };
     let ended = tokio::time::timeout(PATIENCE, run(wrong, Shutdown::new())).await.unwrap();
     assert!(matches!(ended, Err(Error::Nats(parley_nats::Failure::ShardsDiffer { .. }))));
+}
+
+#[tokio::test]
+async fn a_frozen_postgres_holds_nobody_for_ever_and_is_caught_up_with() {
+    let (server, nats) = log_server().await;
+    let postgres = TestPostgres::dedicated().await;
+    let pool = views_at(&postgres.url()).await;
+    let running = Running::start(config(&postgres.url(), &server));
+    let log = random_log(&mut random(), 200);
+    eventually("it projects", PATIENCE, async || leader(&pool).await.is_some()).await;
+    postgres.pause();
+    let asked = Instant::now();
+    let answer = parley_projections::checkpoint(&pool, SHARD).await;
+    assert!(answer.unwrap_err().is_temporary());
+    assert!(asked.elapsed() < Duration::from_secs(8), "{:?}", asked.elapsed());
+    publish(&nats, &log, 0).await;
+    postgres.resume();
+    let back = Instant::now();
+    caught_up(&pool, &log).await;
+    assert!(back.elapsed() < Duration::from_secs(5), "{:?}", back.elapsed());
+    assert_exact(&pool, &log).await;
+    running.stop().await;
 }

@@ -1,6 +1,6 @@
 //! What the tests share.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use parley_nats::tail::LogMessage;
 use parley_projections::apply::{Applied, NotApplied, apply};
@@ -49,7 +49,7 @@ pub async fn apply_batch(pool: &PgPool, batch: &[LogMessage]) -> Result<Applied,
         .await
         .unwrap();
     let expected = checkpoint(pool).await;
-    apply(&mut *pool.acquire().await.unwrap(), SHARD, expected, batch).await
+    apply(&mut pool.acquire().await.unwrap(), SHARD, expected, batch).await
 }
 
 pub async fn checkpoint(pool: &PgPool) -> u64 {
@@ -75,6 +75,41 @@ pub async fn count(pool: &PgPool, table: &str) -> u64 {
     let count: i64 =
         sqlx::query_scalar(&format!("SELECT count(*) FROM {table}")).fetch_one(pool).await.unwrap();
     u64::try_from(count).unwrap()
+}
+
+/// Rows that this connection has read of each table, by index or otherwise.
+pub async fn rows_read(pool: &PgPool) -> HashMap<String, i64> {
+    sqlx::query("SELECT pg_stat_force_next_flush()").execute(pool).await.unwrap();
+    let rows: Vec<(String, i64)> = sqlx::query_as(
+        "SELECT relname::text, seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables",
+    )
+    .fetch_all(pool)
+    .await
+    .unwrap();
+    rows.into_iter().collect()
+}
+
+/// `hub` talks to `of_hub` people, among `others` conversations of other people.
+pub async fn crowd(pool: &PgPool, of_hub: i32, others: i32) {
+    for statement in [
+        "INSERT INTO conversations (shard, conversation_id, kind, position, version, last_seq, \
+         created_at, updated_at, last_message_at) \
+         SELECT n % 4, CASE WHEN n <= $1 THEN 'd.hub.u' || n ELSE 'd.t' || n || '.u' || n END, \
+         'direct', n, 3, 3, now(), now(), now() - n * 7919 % 1000000 * interval '1 s' \
+         FROM generate_series(1, $1 + $2) n",
+        "INSERT INTO members (conversation_id, user_id, read_seq, delivered_seq) \
+         SELECT conversation_id, split_part(conversation_id, '.', side + 1), side % 3, 2 \
+         FROM conversations, generate_series(1, 2) side WHERE $1 + $2 > 0",
+        "INSERT INTO messages (conversation_id, conversation_seq, version, position, fingerprint, \
+         created_at, message_id, sender_id, client_message_id, body) \
+         SELECT conversation_id, seq, seq, seq, 0, now(), gen_random_uuid(), \
+         split_part(conversation_id, '.', 2), 'c-' || seq, \
+         jsonb_build_object('kind', 'text', 'text', repeat('hello ', 30)) \
+         FROM conversations, generate_series(1, 3) seq WHERE $1 + $2 > 0",
+    ] {
+        sqlx::query(statement).bind(of_hub).bind(others).execute(pool).await.unwrap();
+    }
+    sqlx::query("ANALYZE").execute(pool).await.unwrap();
 }
 
 /// Asks until the answer is yes; fails after `patience`.

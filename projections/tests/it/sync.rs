@@ -1,19 +1,24 @@
 //! Sync: whatever the absence, and however the pages are cut, a device ends with the state.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
-use parley_domain::ConversationId;
+use parley_domain::{ConversationId, Timestamp};
 use parley_projections::{
-    queries::{SyncCursor, SyncLimits, SyncPage, sync_page},
+    load_conversation,
+    queries::{Page, SyncCursor, SyncLimits, SyncPage, history, sync_page},
     views::{Message, Summary},
 };
-use rand::Rng;
+use rand::{Rng, rngs::StdRng};
 use sqlx::PgPool;
+use uuid::Uuid;
 
 use crate::{
     applying::random_log,
     log::{Log, SHARD, direct, user},
-    support::{apply_batch, catch_up, random, views, views_of},
+    support::{apply_batch, catch_up, crowd, lone_views, random, rows_read, views, views_of},
 };
 
 const SHARDS: u16 = 4;
@@ -218,7 +223,9 @@ async fn state_and_sync_since_any_position_equal_a_fresh_fetch_however_the_pages
     let mut devices = vec![(0, Device::default())];
     for part in log.messages.chunks(25) {
         apply_batch(&pool, part).await.unwrap();
-        devices.push((part[part.len() - 1].position, Device::fresh(&pool, "ann").await));
+        let position = part[part.len() - 1].position;
+        edit_some(&pool, &mut random, position).await;
+        devices.push((position, Device::fresh(&pool, "ann").await));
     }
     let fresh = Device::fresh(&pool, "ann").await;
     assert_eq!(fresh.conversations.len(), 4);
@@ -237,10 +244,29 @@ async fn state_and_sync_since_any_position_equal_a_fresh_fetch_however_the_pages
                     assert!(message.conversation_seq > last);
                     last = message.conversation_seq;
                     assert!(seen.insert(message.message_id));
-                    assert!(message.message_id.as_u128() > u128::from(*position));
+                    let edited = message.edited_at.map_or(0, Timestamp::unix_millis) / 1_000;
+                    let sent = i64::try_from(message.message_id.as_u128()).unwrap();
+                    assert!(sent.max(edited) > i64::try_from(*position).unwrap());
                 }
             }
         }
+    }
+}
+
+/// As the events for it will, once there are any; second n is position n.
+async fn edit_some(pool: &PgPool, random: &mut StdRng, position: u64) {
+    let edited: Vec<Uuid> = (0..random.random_range(0..8))
+        .map(|_| Uuid::from_u128(u128::from(random.random_range(1..=position))))
+        .collect();
+    for statement in [
+        "UPDATE messages SET changed_position = $1, edited_at = to_timestamp($1) \
+         WHERE message_id = ANY($2)",
+        "UPDATE conversations SET position = $1 FROM messages \
+         WHERE message_id = ANY($2) \
+         AND messages.conversation_id = conversations.conversation_id",
+    ] {
+        let position = i64::try_from(position).unwrap();
+        sqlx::query(statement).bind(position).bind(&edited).execute(pool).await.unwrap();
     }
 }
 
@@ -270,4 +296,57 @@ async fn changes_between_the_pages_are_behind_the_checkpoints_that_the_sync_give
     assert_eq!(device, Device::fresh(&pool, "ann").await);
     assert_eq!(device.messages.len() as u64, log.last());
     assert!(device.conversations.contains_key(&direct("ann", "u7")));
+}
+
+#[tokio::test]
+async fn of_thousands_of_conversations_only_the_changed_ones_cost_more_than_a_look() {
+    let pool = lone_views().await;
+    crowd(&pool, 5_000, 20_000).await;
+    let before = rows_read(&pool).await;
+    let began = Instant::now();
+    let page = page(&pool, "hub", Some(&[4_980; 4]), None, limits(50, 500)).await;
+    println!("20 of 5,000 conversations changed: {:?}", began.elapsed());
+    let after = rows_read(&pool).await;
+    assert_eq!((page.conversations.len(), page.next), (20, None));
+    let read = |table: &str| after[table] - before[table];
+    // The planner looks at some rows, too.
+    assert!(read("conversations") <= 5_100, "{}", read("conversations"));
+    assert!(read("members") <= 5_100, "{}", read("members"));
+    assert!(read("messages") <= 200, "{}", read("messages"));
+}
+
+#[tokio::test]
+async fn a_long_history_costs_nothing_but_what_is_new_in_it() {
+    let mut log = Log::default();
+    log.send("ann", "bob", "the first");
+    let pool = lone_views().await;
+    catch_up(&pool, &log).await;
+    for statement in [
+        "INSERT INTO messages (conversation_id, conversation_seq, version, position, fingerprint, \
+         created_at, message_id, sender_id, client_message_id, body) \
+         SELECT 'd.ann.bob', seq, seq, seq * 3, 0, now(), gen_random_uuid(), 'ann', 'c-' || seq, \
+         '{\"kind\":\"text\",\"text\":\"hello\"}' FROM generate_series(2, 50000) seq",
+        "UPDATE messages SET changed_position = 150000 WHERE conversation_seq = 7",
+        "UPDATE conversations SET position = 150000, last_seq = 50000, version = 50000",
+    ] {
+        sqlx::query(statement).execute(&pool).await.unwrap();
+    }
+    for (since, expected, at_most) in [(149_970, 11, 40), (0, 500, 2_000)] {
+        let before = rows_read(&pool).await["messages"];
+        let page = page(&pool, "bob", Some(&at(since)), None, limits(5, 500)).await;
+        let read = rows_read(&pool).await["messages"] - before;
+        assert_eq!(page.conversations[0].messages.len(), expected);
+        assert!(read <= at_most, "since {since}: {read} messages were read");
+    }
+    let id = direct("ann", "bob");
+    let before = rows_read(&pool).await["messages"];
+    for (page, first) in
+        [(Page::Latest, 49_951), (Page::Before(300), 250), (Page::After(25_000), 25_001)]
+    {
+        let page = history(&pool, &id, page, 50).await.unwrap();
+        assert_eq!((page.messages.len(), page.messages[0].conversation_seq), (50, first));
+    }
+    load_conversation(&pool, SHARD, &id).await.unwrap();
+    let read = rows_read(&pool).await["messages"] - before;
+    assert!(read <= 3 * 50 + 1_000 + 20, "{read}");
 }
