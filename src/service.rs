@@ -19,7 +19,7 @@ where
     env.finish()?;
     let shutdown = Shutdown::on_signals(drain).map_err(Failure::internal)?;
     let ended = tokio::select! {
-        ended = service(config, shutdown.clone()) => ended,
+        ended = Box::pin(service(config, shutdown.clone())) => ended,
         () = shutdown.hard().cancelled() => Ok(()),
     };
     shutdown.begin();

@@ -10,7 +10,7 @@ pub async fn run(mut env: Env) -> Result<(), Failure> {
     let nats_url = settings::nats_url(&mut env);
     let config = parley_commands::config::topology(&mut env);
     env.finish()?;
-    let deployment = apply(&nats_url, &config).await?;
+    let deployment = Box::pin(apply(&nats_url, &config)).await?;
     println!("shards  {}\nepoch   {}", deployment.shards, deployment.epoch);
     Ok(())
 }
@@ -21,5 +21,5 @@ pub async fn apply(
     config: &TopologyConfig,
 ) -> Result<parley_nats::topology::Deployment, Failure> {
     let connection = parley_nats::connect(nats_url, "parley topology").await?;
-    Ok(parley_nats::topology::ensure(&connection, config).await?)
+    Ok(Box::pin(parley_nats::topology::ensure(&connection, config)).await?)
 }

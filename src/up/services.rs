@@ -54,11 +54,11 @@ impl Services {
     pub async fn run(self, shutdown: &Shutdown) -> Result<(), Failure> {
         let core = shutdown.later();
         let mut running = JoinSet::new();
-        let commands = parley_commands::run(self.commands, core.clone());
+        let commands = Box::pin(parley_commands::run(self.commands, core.clone()));
         running.spawn(async { (Part::Core, commands.await.map_err(Failure::from)) });
-        let projections = parley_projections::run(self.projections, core.clone());
+        let projections = Box::pin(parley_projections::run(self.projections, core.clone()));
         running.spawn(async { (Part::Core, projections.await.map_err(Failure::from)) });
-        let gateway = parley_gateway::run(self.gateway, shutdown.clone());
+        let gateway = Box::pin(parley_gateway::run(self.gateway, shutdown.clone()));
         let edge = shutdown.clone();
         running.spawn(async move {
             let ended = gateway.await.map_err(Failure::from);

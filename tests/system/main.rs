@@ -5,8 +5,11 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod faults;
 mod harness;
+mod load;
 mod messages;
+mod outages;
 mod page;
 mod services;
 mod up;

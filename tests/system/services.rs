@@ -48,15 +48,16 @@ async fn a_missing_server_exits_with_69() {
 
 #[tokio::test]
 async fn bad_usage_and_configuration_exit_with_64() {
-    let cases: [(&[&str], &[(&str, &str)], &str); 6] = [
-        (&["nonsense"], &[], "nonsense"),
-        (&["up", "--listen", "nowhere"], &[], "--listen"),
-        (&["up"], &[("PARLEY_DRAIN_SECONDS", "soon")], "PARLEY_DRAIN_SECONDS"),
-        (&["up"], &[("PARLEY_LOG", "a=b=c")], "PARLEY_LOG"),
-        (&["commands"], &[("PARLEY_SHARDS", "0")], "PARLEY_SHARDS"),
-        (&["projections"], &[], "PARLEY_DATABASE_URL"),
+    struct Case(&'static [&'static str], &'static [(&'static str, &'static str)], &'static str);
+    let cases = [
+        Case(&["nonsense"], &[], "nonsense"),
+        Case(&["up", "--listen", "nowhere"], &[], "--listen"),
+        Case(&["up"], &[("PARLEY_DRAIN_SECONDS", "soon")], "PARLEY_DRAIN_SECONDS"),
+        Case(&["up"], &[("PARLEY_LOG", "a=b=c")], "PARLEY_LOG"),
+        Case(&["commands"], &[("PARLEY_SHARDS", "0")], "PARLEY_SHARDS"),
+        Case(&["projections"], &[], "PARLEY_DATABASE_URL"),
     ];
-    for (args, variables, named) in cases {
+    for Case(args, variables, named) in cases {
         let output = parley(args, variables).await;
         assert_eq!(output.status.code(), Some(64), "{args:?}: {}", said(&output));
         assert!(said(&output).contains(named), "{args:?}: {}", said(&output));

@@ -14,8 +14,6 @@ use parley_runtime::engines::testing::{
 use super::{Client, Socket, eventually, free_address, program};
 
 /// One NATS, one PostgreSQL, and as many services as the test starts.
-///
-/// The fields end in the order written: services before engines.
 pub struct Deployment {
     pub nats: TestNats,
     pub postgres: TestPostgresServer,

@@ -58,6 +58,15 @@ impl Client {
         Self { token: Some(token.to_owned()), ..anonymous }
     }
 
+    /// The same; `None` when the gateway cannot be reached.
+    pub async fn try_sign_in(url: &str, user: &str) -> Option<Self> {
+        let anonymous = Self::anonymous(url);
+        let body = json!({"userId": user});
+        let answer = anonymous.try_request(Method::POST, "/dev/token", Some(&body)).await.ok()?;
+        let token = answer.json["token"].as_str()?.to_owned();
+        Some(Self { token: Some(token), ..anonymous })
+    }
+
     pub fn token(&self) -> &str {
         self.token.as_deref().expect("signed in")
     }
@@ -73,18 +82,6 @@ impl Client {
 
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         self.request(Method::POST, path, Some(body)).await
-    }
-
-    pub async fn put(&self, path: &str, body: &Value) -> Answer {
-        self.request(Method::PUT, path, Some(body)).await
-    }
-
-    pub async fn patch(&self, path: &str, body: &Value) -> Answer {
-        self.request(Method::PATCH, path, Some(body)).await
-    }
-
-    pub async fn delete(&self, path: &str) -> Answer {
-        self.request(Method::DELETE, path, None).await
     }
 
     pub async fn request(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {

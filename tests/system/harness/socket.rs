@@ -32,18 +32,28 @@ impl Socket {
 
     /// Connects and says nothing.
     pub async fn open(url: &str, token: Option<&str>) -> Self {
+        Self::try_open(url, token).await.expect("a WebSocket")
+    }
+
+    /// The same; `None` when the gateway cannot be reached.
+    pub async fn try_open(url: &str, token: Option<&str>) -> Option<Self> {
         let address = format!("{}/v1/connect", url.replacen("http", "ws", 1));
         let mut request = address.into_client_request().expect("an address");
         if let Some(token) = token {
             let value = format!("Bearer {token}").parse().expect("a header");
             request.headers_mut().insert("authorization", value);
         }
-        let (stream, _) = connect_async(request).await.expect("a WebSocket");
-        Self { stream }
+        let (stream, _) = connect_async(request).await.ok()?;
+        Some(Self { stream })
     }
 
     pub async fn send(&mut self, frame: &Value) {
-        self.stream.send(Message::text(frame.to_string())).await.expect("an open WebSocket");
+        self.try_send(frame).await.expect("an open WebSocket");
+    }
+
+    /// The same; `None` when the connection is closed.
+    pub async fn try_send(&mut self, frame: &Value) -> Option<()> {
+        self.stream.send(Message::text(frame.to_string())).await.ok()
     }
 
     /// Sends `text` as it is: for frames that are wrong.
