@@ -9,7 +9,7 @@ use parley_domain::{Action, Actor, Answer};
 
 use super::{
     Endpoint,
-    extract::{JsonBody, Member, device},
+    extract::{JsonBody, Member, TraceParent, device},
 };
 use crate::{error::ApiError, openapi::Operation, state::AppState};
 
@@ -28,6 +28,7 @@ pub fn endpoint() -> Endpoint {
 async fn delivered(
     State(state): State<AppState>,
     member: Member,
+    TraceParent(traceparent): TraceParent,
     JsonBody(body): JsonBody<DeliveryCursor>,
 ) -> Result<Json<DeliveryCursorMoved>, ApiError> {
     let Member { caller, conversation_id } = member;
@@ -36,7 +37,7 @@ async fn delivered(
         conversation_id,
         actor: Actor { device_id, ..caller.actor() },
         action: Action::MarkDelivered { through_seq: body.delivered_through_seq },
-        traceparent: None,
+        traceparent,
     };
     match state.commands.execute(request).await? {
         Answer::Cursor { delivered_seq, .. } => Ok(Json(DeliveryCursorMoved { delivered_seq })),

@@ -1,5 +1,7 @@
 //! What handlers take from a request; every "no" is a problem.
 
+use std::convert::Infallible;
+
 use axum::{
     Json,
     body::Body,
@@ -82,6 +84,25 @@ async fn path_parameter(parts: &mut Parts, state: &AppState, name: &str) -> Opti
     parameters.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
 }
 
+/// The caller's W3C Trace Context, which the event will carry; whatever is not one is ignored.
+pub struct TraceParent(pub Option<String>);
+
+impl<S: Sync> FromRequestParts<S> for TraceParent {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let value = parts.headers.get("traceparent").and_then(|value| value.to_str().ok());
+        Ok(Self(value.filter(|value| is_traceparent(value)).map(str::to_owned)))
+    }
+}
+
+/// `version-traceid-parentid-flags`, in lower case hexadecimal.
+fn is_traceparent(text: &str) -> bool {
+    let is_hex = |part: &str| part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let parts: Vec<&str> = text.splitn(5, '-').collect();
+    parts.iter().map(|part| part.len()).eq([2, 32, 16, 2]) && parts.into_iter().all(is_hex)
+}
+
 /// The query string; unknown parameters are ignored.
 pub struct Params<T>(pub T);
 
@@ -155,5 +176,32 @@ pub fn page_size(asked: Option<u32>, default: u32, max: u32) -> Result<u32, ApiE
         Some(0) => Err(ApiError::malformed("limit is at least 1")),
         Some(limit) => Ok(limit.min(max)),
         None => Ok(default),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_context_is_passed_on_only_in_its_form() {
+        assert!(is_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
+        for bad in [
+            "",
+            "00",
+            "00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b716920333-011",
+        ] {
+            assert!(!is_traceparent(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_no_larger_than_allowed() {
+        assert_eq!(page_size(None, 50, 200), Ok(50));
+        assert_eq!(page_size(Some(1), 50, 200), Ok(1));
+        assert_eq!(page_size(Some(1_000), 50, 200), Ok(200));
+        assert!(page_size(Some(0), 50, 200).is_err());
     }
 }

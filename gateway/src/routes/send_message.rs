@@ -8,7 +8,7 @@ use parley_commands::{
 
 use super::{
     Endpoint,
-    extract::{JsonBody, Member},
+    extract::{JsonBody, Member, TraceParent},
 };
 use crate::{error::ApiError, openapi::Operation, state::AppState};
 
@@ -29,6 +29,7 @@ pub fn endpoint() -> Endpoint {
 async fn send(
     State(state): State<AppState>,
     member: Member,
+    TraceParent(traceparent): TraceParent,
     JsonBody(body): JsonBody<SendMessage>,
 ) -> Result<(StatusCode, Json<MessageAccepted>), ApiError> {
     let Member { caller, conversation_id } = member;
@@ -36,7 +37,7 @@ async fn send(
         conversation_id,
         action: body.into_action(caller.user_id.as_str())?,
         actor: caller.actor(),
-        traceparent: None,
+        traceparent,
     };
     let answer = state.commands.execute(request).await?;
     let accepted = MessageAccepted::from_answer(answer).ok_or_else(|| {
