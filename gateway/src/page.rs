@@ -23,7 +23,7 @@ static PLACEHOLDER: Asset = Asset {
     bytes: b"<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>Parley</title></head>\n\
 <body>\n<h1>Parley is running</h1>\n\
 <p>This program was built without its browser page. To build it, with Node at hand:</p>\n\
-<pre>make page\ncargo build</pre>\n\
+<pre>make build</pre>\n\
 <p>The interface is described at <a href=\"/openapi.json\">/openapi.json</a>.</p>\n</body>\n</html>\n",
 };
 

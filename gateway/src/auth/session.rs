@@ -60,11 +60,6 @@ impl Sessions {
         Ok(Self { key: Key::hs256(secret)?, signing: EncodingKey::from_secret(secret), ttl })
     }
 
-    /// How long a session lasts.
-    pub fn ttl(&self) -> Duration {
-        self.ttl
-    }
-
     /// A token for this device of the caller.
     ///
     /// A session renewed by its own token ends no later than before: only the marketplace can

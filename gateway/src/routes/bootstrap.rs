@@ -1,5 +1,7 @@
 //! `POST /v1/sessions/bootstrap`: a session for a device, as a token and as a cookie.
 
+use std::time::Duration;
+
 use axum::{
     Json,
     extract::State,
@@ -66,12 +68,15 @@ async fn bootstrap(
     }
     let url = public_url(&state, &headers)?;
     let sessions = state.authenticator.sessions();
-    let session = sessions.mint(&caller, &device_id, state.now()).map_err(|error| {
+    let now = state.now();
+    let session = sessions.mint(&caller, &device_id, now).map_err(|error| {
         tracing::error!(%error, "no session");
         ApiError::internal()
     })?;
     let secure = state.public_url.as_ref().is_some_and(PublicUrl::is_secure);
-    let cookie = cookie::set(&session.token, sessions.ttl(), secure);
+    let left_ms = session.expires_at.unix_millis().saturating_sub(now.unix_millis());
+    let max_age = Duration::from_millis(u64::try_from(left_ms).unwrap_or_default());
+    let cookie = cookie::set(&session.token, max_age, secure);
     let cookie = HeaderValue::try_from(cookie).map_err(|_| ApiError::internal())?;
     let answer = Session {
         user_id: caller.user_id,

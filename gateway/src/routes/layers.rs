@@ -1,7 +1,10 @@
 //! What happens around every request: its span, its metrics, its time limit, and the safety net
 //! under a handler that panics.
 
-use std::{panic::AssertUnwindSafe, time::Instant};
+use std::{
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -29,7 +32,8 @@ pub async fn observe(State(state): State<AppState>, request: Request, next: Next
         status = field::Empty,
         duration_ms = field::Empty
     );
-    let response = guard(&state, request, next).instrument(span.clone()).await;
+    let response =
+        guard(state.limits.request_timeout, next.run(request)).instrument(span.clone()).await;
     let took = started.elapsed();
     let status = response.status();
     span.record("status", status.as_u16());
@@ -53,9 +57,9 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
-async fn guard(state: &AppState, request: Request, next: Next) -> Response {
-    let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
-    match tokio::time::timeout(state.limits.request_timeout, answer).await {
+/// An answer in time, whatever the handler does.
+async fn guard(limit: Duration, answer: impl Future<Output = Response>) -> Response {
+    match tokio::time::timeout(limit, AssertUnwindSafe(answer).catch_unwind()).await {
         Ok(Ok(response)) => response,
         // The panic hook has said where; this says that it did not take more than one request.
         Ok(Err(_)) => {
@@ -104,4 +108,31 @@ fn permit(headers: &mut HeaderMap) {
         HeaderValue::from_static("authorization, content-type, last-event-id"),
     );
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(15);
+
+    #[tokio::test]
+    async fn a_handler_that_panics_answers_500() {
+        let answer = guard(LIMIT, async { panic!("a test's own") }).await;
+        assert_eq!(answer.status(), 500);
+        assert_eq!(answer.headers()[header::CONTENT_TYPE], crate::error::PROBLEM_JSON);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handler_that_hangs_answers_503() {
+        let answer = guard(LIMIT, std::future::pending()).await;
+        assert_eq!(answer.status(), 503);
+        assert!(answer.headers().contains_key(header::RETRY_AFTER));
+    }
+
+    #[test]
+    fn made_up_methods_are_one_label() {
+        assert_eq!(method_label(&Method::PATCH), "PATCH");
+        assert_eq!(method_label(&"BREW".parse().unwrap()), "other");
+    }
 }
