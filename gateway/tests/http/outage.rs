@@ -38,3 +38,34 @@ async fn without_postgres_sending_goes_on() {
     world.until(Duration::from_secs(30), ask, both).await;
     world.shutdown().begin();
 }
+
+#[tokio::test]
+async fn without_nats_a_gateway_is_not_ready_and_says_so() {
+    let database = TestPostgres::database().await;
+    let patience = [("PARLEY_COMMAND_PATIENCE_MILLIS", "300")];
+    let world = World::start_with(&database, &patience).await;
+    let messages = "/v1/conversations/d.nats_a.nats_b/messages";
+    let text = json!({"clientMessageId": "c-1", "body": {"kind": "text", "text": "x"}});
+    world.post(messages, "nats_a", &text).await.ok(202);
+    world
+        .get_until(messages, "nats_a", |page| page["messages"].as_array().unwrap().len() == 1)
+        .await;
+
+    world.nats().kill9().await;
+    let away = |answer: &crate::support::Answer| answer.status == 503;
+    let answer =
+        world.until(Duration::from_secs(10), || world.get("/readyz", ""), away).await.json();
+    assert_eq!((&answer["ready"], &answer["nats"]), (&json!(false), &json!(false)));
+    let refused = world.post(messages, "nats_a", &text).await;
+    refused.refused(503, "unavailable");
+    assert!(refused.headers.contains_key(header::RETRY_AFTER));
+    // What was said can still be read.
+    world.get(messages, "nats_b").await.ok(200);
+
+    world.nats().restart().await;
+    let sent = |answer: &crate::support::Answer| answer.status == 202;
+    let ask = || world.post(messages, "nats_a", &text);
+    let answer = world.until(Duration::from_secs(30), ask, sent).await.json();
+    assert_eq!((&answer["conversationSeq"], &answer["duplicate"]), (&json!(1), &json!(true)));
+    world.shutdown().begin();
+}

@@ -27,7 +27,7 @@ pub struct World {
     shutdown: Shutdown,
     env: Env,
     /// Keeps its server alive.
-    _nats: Option<TestNats>,
+    nats: Option<TestNats>,
 }
 
 /// What came back.
@@ -126,7 +126,7 @@ impl World {
         shutdown.spawn(async move {
             Box::pin(parley_commands::run(commands, stop)).await.expect(ended)
         });
-        let world = Self { address, shutdown, env: given, _nats: Some(nats) };
+        let world = Self { address, shutdown, env: given, nats: Some(nats) };
         world.until_ready().await;
         world
     }
@@ -139,7 +139,7 @@ impl World {
         let gateway = Gateway::bind(config, shutdown.clone()).await.unwrap();
         let address = gateway.address().unwrap().to_string();
         shutdown.spawn(gateway.serve());
-        let world = Self { address, shutdown, env: self.env.clone(), _nats: None };
+        let world = Self { address, shutdown, env: self.env.clone(), nats: None };
         world.until_ready().await;
         world
     }
@@ -147,6 +147,11 @@ impl World {
     async fn until_ready(&self) {
         let ready = |answer: &Answer| answer.status == 200;
         self.until(Duration::from_secs(30), || self.get("/readyz", ""), ready).await;
+    }
+
+    /// The server of this world, to be killed and restarted.
+    pub fn nats(&self) -> &TestNats {
+        self.nats.as_ref().unwrap()
     }
 
     pub fn address(&self) -> &str {
