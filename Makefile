@@ -28,6 +28,10 @@ build: setup ## build the program
 run: build ## run everything at http://127.0.0.1:8080 (LISTEN=, DATA=)
 	target/release/parley up --listen $(LISTEN) --data $(DATA)
 
+.PHONY: bench
+bench: build ## measure a private deployment on this machine (ARGS= for parley bench)
+	target/release/parley bench $(ARGS)
+
 .PHONY: test
 test: setup ## all tests: the page's, the crates' and the whole system's
 	cd gateway/web && npm run --silent check && npm run --silent test
