@@ -89,9 +89,9 @@ impl Feed {
         &self.user
     }
 
-    /// The mailbox of a feed that is, or has been, live.
-    pub fn mailbox(&self) -> Option<&Arc<Mailbox>> {
-        self.mailbox.as_ref()
+    /// Whether more came than the mailbox may hold.
+    pub fn has_overflowed(&self) -> bool {
+        self.mailbox.as_ref().is_some_and(|mailbox| mailbox.has_overflowed())
     }
 
     /// Resolves once there may be something to take; never while the feed is paused or behind.
@@ -107,6 +107,7 @@ impl Feed {
         match self.mode {
             Mode::Paused => Fed::Paused,
             Mode::Live => self.drain(&mut give),
+            Mode::Behind if self.has_overflowed() => Fed::Overflowed,
             Mode::Behind => {
                 let mut budget = max_bytes;
                 let pulled = self.pull(&mut budget, &mut give);

@@ -83,6 +83,10 @@ impl Mailbox {
         Ok(std::mem::take(&mut inner.deliveries))
     }
 
+    pub fn has_overflowed(&self) -> bool {
+        lock(&self.inner).overflowed
+    }
+
     /// Forgets what is in it, and that it overflowed.
     pub fn clear(&self) {
         *lock(&self.inner) = Inner::default();

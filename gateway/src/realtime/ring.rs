@@ -267,7 +267,7 @@ mod tests {
                             prop_assert!(given.len() > before);
                             after = reached;
                         }
-                        end => break end,
+                        end @ (Pulled::All { .. } | Pulled::Lost) => break end,
                     }
                 };
                 match end {

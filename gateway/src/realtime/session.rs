@@ -11,6 +11,7 @@
 
 mod catch_up;
 mod flood;
+mod open;
 mod outbox;
 
 use std::{
@@ -19,17 +20,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use parley_domain::{Action, Actor, Answer, ConversationId, DeviceId, Scope, UserId};
-use smol_str::SmolStr;
+use parley_domain::{Answer, DeviceId, Scope, UserId};
 
-use self::{catch_up::CatchUp, flood::Flood};
+use self::{flood::Flood, open::Open};
 pub use self::{
     flood::FloodConfig,
     outbox::{Command, Effect, Ending, Outbox, SessionToken, Ticket},
 };
 use super::{
     feed::{Fed, Feed},
-    hub::{Hub, listeners},
+    hub::Hub,
     protocol::{self, ClientFrame, Close, ErrorFrame, Hello, MAX_FRAME_BYTES, Rejected, Unusable},
     sync::Page,
 };
@@ -113,19 +113,6 @@ enum Phase {
     Closed,
 }
 
-#[derive(Debug)]
-struct Open {
-    actor: Actor,
-    expires_at: Instant,
-    feed: Feed,
-    catch_up: CatchUp,
-    token_at: Instant,
-    /// Something was sent that the last token does not cover.
-    token_due: bool,
-    /// What the last token covered, to see that nothing has moved.
-    token_sum: u64,
-}
-
 impl Session {
     /// `known`: whom the upgrade request named, by header or cookie.
     pub fn new(
@@ -203,6 +190,11 @@ impl Session {
         }
     }
 
+    /// Whether more came than may wait: [`Self::feed`] then ends the session, room or not.
+    pub fn has_overflowed(&self) -> bool {
+        self.live().is_some_and(Feed::has_overflowed)
+    }
+
     /// The feed, to wait for.
     pub fn live(&self) -> Option<&Feed> {
         match &self.phase {
@@ -241,11 +233,11 @@ impl Session {
         let deadline = match &self.phase {
             Phase::Hello(_) | Phase::Checking(_) => self.opened_at + self.config.hello_timeout,
             Phase::Open(open) => {
-                let mut deadline = self.silent_at().min(open.expires_at);
-                if open.token_due && open.may_send_tokens() {
-                    deadline = deadline.min(open.token_at + self.config.token_interval);
+                let deadline = self.silent_at().min(open.expires_at);
+                match open.token_due_at(self.config.token_interval) {
+                    Some(token) => token.min(deadline),
+                    None => deadline,
                 }
-                deadline
             }
             Phase::Closed => self.opened_at,
         };
@@ -368,7 +360,7 @@ impl Session {
     }
 
     fn open(&mut self, hello: Hello, who: Who, now: Instant, out: &mut Outbox) {
-        if who.device_id.is_some_and(|device| device != hello.device_id) {
+        if who.device_id.as_ref().is_some_and(|device| *device != hello.device_id) {
             let why = "the deviceId is not the one of the sessionToken";
             return self.close(Close::Unauthenticated, why, out);
         }
@@ -376,19 +368,7 @@ impl Session {
         out.send(protocol::ready(&who.user_id, &hello.device_id, seconds));
         let feed =
             Feed::new(Arc::clone(&self.hub), who.user_id.clone(), self.config.max_outbound_bytes);
-        let mut open = Box::new(Open {
-            actor: Actor {
-                user_id: who.user_id,
-                device_id: Some(hello.device_id),
-                scope: who.scope,
-            },
-            expires_at: who.expires_at,
-            feed,
-            catch_up: CatchUp::default(),
-            token_at: now,
-            token_due: false,
-            token_sum: 0,
-        });
+        let mut open = Box::new(Open::new(who, hello.device_id, feed, now));
         open.sync(None, hello.since, now, out);
         self.phase = Phase::Open(open);
     }
@@ -407,47 +387,6 @@ impl Session {
 
 const TOO_SLOW: &str = "too slow: reconnect with the token";
 const HELLO_FIRST: &str = "the first frame is hello";
-
-impl Open {
-    fn command(
-        &mut self,
-        r#ref: Option<SmolStr>,
-        conversation_id: ConversationId,
-        action: Action,
-        out: &mut Outbox,
-    ) {
-        let command = Command { actor: self.actor.clone(), action };
-        out.run(Effect::Run(Box::new((Ticket { r#ref, conversation_id }, command))));
-    }
-
-    fn typing(&mut self, conversation_id: ConversationId, typing: bool, out: &mut Outbox) {
-        if listeners(&conversation_id, self.actor.user_id.as_str()).is_some() {
-            out.run(Effect::Typing { conversation_id, typing });
-        } else {
-            let message = "there is no such conversation".to_owned();
-            reject(Rejected { r#ref: None, code: "not_found", message }, out);
-        }
-    }
-
-    /// A token would hide what the pages still under way bring.
-    fn may_send_tokens(&self) -> bool {
-        !self.catch_up.is_running() && !self.feed.is_paused()
-    }
-
-    fn send_token(&mut self, interval: Duration, now: Instant, out: &mut Outbox) {
-        if !self.may_send_tokens() || now < self.token_at + interval {
-            return;
-        }
-        let positions = self.feed.positions();
-        let sum = positions.iter().fold(0_u64, |sum, position| sum.wrapping_add(*position));
-        self.token_at = now;
-        self.token_due = false;
-        if sum != self.token_sum {
-            self.token_sum = sum;
-            out.send(protocol::token(&self.feed.hub().codec().settled(positions)));
-        }
-    }
-}
 
 fn answer(ticket: &Ticket, result: Result<Answer, Refused>, out: &mut Outbox) {
     let r#ref = ticket.r#ref.as_deref();

@@ -1,3 +1,4 @@
+use parley_domain::Action;
 use serde_json::{Value, json};
 use uuid::Uuid;
 

@@ -148,7 +148,7 @@ async fn live<S>(
                 }
             }
         }
-        while may_have_events && out.bytes() < ROOM_BYTES {
+        while may_have_events && (out.bytes() < ROOM_BYTES || session.has_overflowed()) {
             may_have_events = session.feed(ROOM_BYTES, Instant::now(), out);
         }
         if out.ending().is_some() {
@@ -169,7 +169,6 @@ async fn live<S>(
             timer.as_mut().reset(deadline);
         }
         let listening = session.is_listening();
-        let has_room = out.bytes() < ROOM_BYTES;
         tokio::select! {
             biased;
             Some((ticket, result)) = commands.next(), if !commands.is_empty() => {
@@ -188,7 +187,7 @@ async fn live<S>(
                 session.receive(input, Instant::now(), out);
                 may_have_events = true;
             }
-            () = woken(&session), if has_room => may_have_events = true,
+            () = woken(&session) => may_have_events = true,
             asked = poll_asked(&mut asking), if asking.is_some() => {
                 asking = None;
                 let now = Instant::now();

@@ -154,7 +154,7 @@ impl Client {
                         return frames;
                     }
                 }
-                other => panic!("{other:?} after {frames:?}"),
+                end @ (Said::Closed(_) | Said::Cut) => panic!("{end:?} after {frames:?}"),
             }
         }
     }

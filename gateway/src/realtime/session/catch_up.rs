@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::atomic::Ordering, time::Instant};
 
 use smol_str::SmolStr;
 
-use super::{Effect, Open, Outbox, reject};
+use super::{Effect, Outbox, open::Open, reject};
 use crate::realtime::{
     protocol::{self, Rejected},
     sync::{Page, PageRequest, Run, Step},
