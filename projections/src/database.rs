@@ -48,6 +48,11 @@ pub(crate) fn connect_options(url: &str, name: &str) -> Result<PgConnectOptions,
 /// # Errors
 /// If PostgreSQL does not answer, or holds a schema that this version does not know.
 pub async fn migrate(pool: &PgPool) -> Result<(), Failure> {
-    sqlx::migrate!("../migrations").run(pool).await?;
-    Ok(())
+    let mut connection = pool.acquire().await?;
+    // An index on a large table takes as long as it takes.
+    sqlx::query("SET statement_timeout = 0").execute(&mut *connection).await?;
+    let migrated = sqlx::migrate!("../migrations").run(&mut *connection).await;
+    // With its setting it must not serve anybody else.
+    connection.close().await?;
+    Ok(migrated?)
 }

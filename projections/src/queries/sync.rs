@@ -220,7 +220,8 @@ async fn changed(
         let resumed = resumed_id.as_ref() == Some(id);
         let after = after_seq.filter(|_| resumed).unwrap_or(0);
         let first = rows::count(row, "first_seq")?;
-        let from = first.max(after + 1);
+        // A cursor may have been to a client and back: any number can be in it.
+        let from = first.max(after.saturating_add(1));
         let through = conversation.last_seq.min(from.saturating_add(room - 1));
         if through < conversation.last_seq {
             inside = Some(through);

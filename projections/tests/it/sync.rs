@@ -253,6 +253,33 @@ async fn state_and_sync_since_any_position_equal_a_fresh_fetch_however_the_pages
     }
 }
 
+#[tokio::test]
+async fn a_cursor_that_was_tampered_with_harms_nobody() {
+    let mut log = Log::default();
+    log.send("ann", "bob", "one");
+    log.send("bob", "cid", "not for ann");
+    let pool = views_of(&log).await;
+    for (since, id, after_seq, expected) in [
+        (vec![u64::MAX; 9], Some("d.ann.bob"), Some(u64::MAX), 0),
+        (vec![], Some("d.ann.bob"), Some(u64::MAX), 1),
+        (vec![], Some("d.bob.cid"), Some(0), 0),
+        (vec![0; 3_000], None, Some(7), 1),
+    ] {
+        let cursor = serde_json::json!({
+            "checkpoints": [], "next": {"Changed": {"since": since, "id": id, "after_seq": after_seq}},
+        });
+        let cursor = serde_json::from_value(cursor).unwrap();
+        let page = page(&pool, "ann", None, Some(cursor), limits(5, 5)).await;
+        assert_eq!(page.conversations.len(), expected);
+        assert_eq!(page.next, None);
+        assert!(
+            page.conversations
+                .iter()
+                .all(|shown| shown.messages.len() == usize::from(id.is_none()))
+        );
+    }
+}
+
 /// As the events for it will, once there are any; second n is position n.
 async fn edit_some(pool: &PgPool, random: &mut StdRng, position: u64) {
     let edited: Vec<Uuid> = (0..random.random_range(0..8))
