@@ -7,13 +7,14 @@
 //!
 //! Beside them the memory that all sessions share: [`hub`] (rings and registry), fed by the log's
 //! tails in [`follow`] and read by each session through its [`feed`]; and catching up in [`sync`],
-//! by [`pages`] of the views.
+//! by [`pages`] of the views; [`poll`] is the same for plain HTTP.
 
 pub mod config;
 pub mod feed;
 pub mod follow;
 pub mod hub;
 pub mod pages;
+pub mod poll;
 pub mod protocol;
 pub mod registry;
 pub mod ring;

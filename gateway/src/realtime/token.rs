@@ -33,6 +33,19 @@ pub enum Token {
     Paging(Paging),
 }
 
+impl Token {
+    /// The furthest position that it names in each shard.
+    pub fn furthest(&self) -> Positions {
+        match self {
+            Self::Settled(positions) => positions.clone(),
+            Self::Paging(paging) => match &paging.since {
+                None => paging.base.clone(),
+                Some(since) => since.iter().zip(&paging.base).map(|(a, b)| *a.max(b)).collect(),
+            },
+        }
+    }
+}
+
 /// In the middle of the pages of one sync.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paging {

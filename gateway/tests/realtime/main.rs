@@ -6,6 +6,8 @@
 mod client;
 mod closing;
 mod delivery;
+mod memory;
+mod outage;
 mod resuming;
 #[path = "../http/support.rs"]
 #[expect(dead_code, reason = "HTTP's tests need more of it")]

@@ -89,7 +89,7 @@ impl Open {
         match stage {
             Stage::Ends(token) => {
                 // Beyond the end of a log that has lost its own end: of another time.
-                let beyond = !self.feed.hub().beyond_end(&furthest(&token)).is_empty();
+                let beyond = !self.feed.hub().beyond_end(&token.furthest()).is_empty();
                 self.start(r#ref, (!beyond).then_some(token), now, out);
             }
             stage @ Stage::Paging { .. } => {
@@ -129,7 +129,7 @@ impl Open {
         }
         let Some(Request { r#ref, token }) = self.catch_up.waiting.pop_front() else { return };
         if let Some(token) = token {
-            let beyond = self.feed.hub().beyond_end(&furthest(&token));
+            let beyond = self.feed.hub().beyond_end(&token.furthest());
             if beyond.is_empty() {
                 self.start(r#ref, Some(token), now, out);
             } else {
@@ -178,16 +178,5 @@ impl Open {
         self.feed.resume(positions);
         self.catch_up.current = None;
         self.start_next(now, out);
-    }
-}
-
-/// The furthest positions that a token names.
-fn furthest(token: &Token) -> Positions {
-    match token {
-        Token::Settled(positions) => positions.clone(),
-        Token::Paging(paging) => match &paging.since {
-            None => paging.base.clone(),
-            Some(since) => since.iter().zip(&paging.base).map(|(a, b)| *a.max(b)).collect(),
-        },
     }
 }
