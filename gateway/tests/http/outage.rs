@@ -46,7 +46,9 @@ async fn without_nats_a_gateway_is_not_ready_and_says_so() {
     let world = World::start_with(&database, &patience).await;
     let messages = "/v1/conversations/d.nats_a.nats_b/messages";
     let text = json!({"clientMessageId": "c-1", "body": {"kind": "text", "text": "x"}});
-    world.post(messages, "nats_a", &text).await.ok(202);
+    let sent = |answer: &crate::support::Answer| answer.status == 202;
+    // With so little patience a shard may not have its owner yet.
+    world.until(Duration::from_secs(10), || world.post(messages, "nats_a", &text), sent).await;
     world
         .get_until(messages, "nats_a", |page| page["messages"].as_array().unwrap().len() == 1)
         .await;
@@ -63,7 +65,6 @@ async fn without_nats_a_gateway_is_not_ready_and_says_so() {
     world.get(messages, "nats_b").await.ok(200);
 
     world.nats().restart().await;
-    let sent = |answer: &crate::support::Answer| answer.status == 202;
     let ask = || world.post(messages, "nats_a", &text);
     let answer = world.until(Duration::from_secs(30), ask, sent).await.json();
     assert_eq!((&answer["conversationSeq"], &answer["duplicate"]), (&json!(1), &json!(true)));
