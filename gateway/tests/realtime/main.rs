@@ -8,6 +8,7 @@ mod closing;
 mod delivery;
 mod memory;
 mod outage;
+mod polling;
 mod resuming;
 #[path = "../http/support.rs"]
 #[expect(dead_code, reason = "HTTP's tests need more of it")]

@@ -1,0 +1,65 @@
+//! The long poll, by the function that HTTP calls.
+
+use std::{sync::Arc, time::Duration};
+
+use parley_commands::{Client as Commands, client::ClientConfig};
+use parley_domain::UserId;
+use parley_gateway::realtime::{Deps, Realtime, RealtimeConfig, poll::SyncAnswer};
+use parley_runtime::{clock::SystemClock, engines::testing::TestPostgres, shutdown::Shutdown};
+use serde_json::Value;
+
+use crate::{client::Client, support::World};
+
+const NO_WAIT: Duration = Duration::ZERO;
+const LONG: Duration = Duration::from_secs(30);
+
+async fn realtime(world: &World, database: &str) -> Realtime {
+    let nats = parley_nats::connect(&world.nats().url(), "test").await.unwrap();
+    let deployment = parley_nats::topology::find(&nats).await.unwrap().unwrap();
+    let deps = Deps {
+        commands: Commands::new(nats.clone(), deployment.shards, ClientConfig::default()),
+        nats,
+        deployment,
+        pool: parley_projections::connect(database, "test", 2).unwrap(),
+        clock: Arc::new(SystemClock),
+        shutdown: Shutdown::new(),
+    };
+    let realtime = Realtime::start(RealtimeConfig::default(), deps).await.unwrap();
+    realtime.hub().until_ready().await;
+    realtime
+}
+
+fn versions(answer: &SyncAnswer) -> Vec<u64> {
+    let shown: Vec<Value> = serde_json::from_str(answer.conversations.get()).unwrap();
+    shown.iter().map(|shown| shown["conversation"]["version"].as_u64().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_poll_waits_for_news_and_misses_none() {
+    let postgres = TestPostgres::dedicated().await;
+    let world = World::start(&postgres.url()).await;
+    let realtime = realtime(&world, &postgres.url()).await;
+    let yves = UserId::parse("yves").unwrap();
+    let mut zita = Client::open(&world, "zita", "d").await;
+
+    let first = realtime.poll(&yves, None, None, NO_WAIT).await.unwrap();
+    assert_eq!((versions(&first), first.more), (vec![], false));
+    let mut token = first.token;
+    for round in 1..=5_u64 {
+        let poll = realtime.poll(&yves, Some(&token), None, LONG);
+        let send = async {
+            zita.send_message("d.yves.zita", &format!("c-{round}"), "news").await;
+            zita.until("message.ack").await;
+        };
+        let (answer, ()) = tokio::join!(poll, send);
+        let answer = answer.unwrap();
+        assert_eq!(versions(&answer), [round]);
+        token = answer.token;
+    }
+    // Nothing new: out of memory, even without the database.
+    postgres.kill9().await;
+    let nothing = realtime.poll(&yves, Some(&token), None, NO_WAIT).await.unwrap();
+    assert!(versions(&nothing).is_empty() && !nothing.more);
+    assert!(realtime.poll(&yves, Some("damaged"), None, NO_WAIT).await.is_err());
+    world.shutdown().begin();
+}
