@@ -7,7 +7,8 @@
 //!
 //! Beside them the memory that all sessions share: [`hub`] (rings and registry), fed by the log's
 //! tails in [`follow`] and read by each session through its [`feed`]; and catching up in [`sync`],
-//! by [`pages`] of the views; [`poll`] is the same for plain HTTP.
+//! by [`pages`] of the views; [`poll`] and [`stream`] are the same for
+//! plain HTTP.
 
 pub mod config;
 pub mod feed;
@@ -20,6 +21,7 @@ pub mod registry;
 pub mod ring;
 pub mod session;
 pub mod socket;
+pub mod stream;
 pub mod sync;
 pub mod token;
 

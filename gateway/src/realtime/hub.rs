@@ -36,6 +36,8 @@ pub struct Hub {
     registry: Registry,
     counters: Counters,
     ready: Notify,
+    /// Once true, [`Hub::is_ready`] need not look any more.
+    was_ready: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -121,6 +123,7 @@ impl Hub {
             registry: Registry::default(),
             counters: Counters::default(),
             ready: Notify::new(),
+            was_ready: AtomicBool::new(false),
         }
     }
 
@@ -194,7 +197,12 @@ impl Hub {
     fn arrive(&self, shard: &Shard, position: u64) {
         shard.routed.fetch_max(position, Ordering::Release);
         shard.end.fetch_max(position, Ordering::Relaxed);
-        if shard.has_target.load(Ordering::Relaxed) && self.is_ready() {
+        self.announce_ready();
+    }
+
+    fn announce_ready(&self) {
+        if !self.was_ready.load(Ordering::Relaxed) && self.is_ready() {
+            self.was_ready.store(true, Ordering::Relaxed);
             self.ready.notify_waiters();
         }
     }
@@ -252,17 +260,16 @@ impl Hub {
             shard.target.store(end, Ordering::Relaxed);
             shard.has_target.store(true, Ordering::Release);
         }
-        if self.is_ready() {
-            self.ready.notify_waiters();
-        }
+        self.announce_ready();
     }
 
     /// Whether every shard was followed to the end that its log had at start.
     pub fn is_ready(&self) -> bool {
-        self.shards.iter().all(|shard| {
-            shard.has_target.load(Ordering::Acquire)
-                && shard.routed.load(Ordering::Relaxed) >= shard.target.load(Ordering::Relaxed)
-        })
+        self.was_ready.load(Ordering::Relaxed)
+            || self.shards.iter().all(|shard| {
+                shard.has_target.load(Ordering::Acquire)
+                    && shard.routed.load(Ordering::Relaxed) >= shard.target.load(Ordering::Relaxed)
+            })
     }
 
     /// Waits for [`Self::is_ready`].

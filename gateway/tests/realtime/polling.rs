@@ -1,14 +1,19 @@
-//! The long poll, by the function that HTTP calls.
+//! The long poll and the stream, by the functions that HTTP calls.
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::StreamExt;
 use parley_commands::{Client as Commands, client::ClientConfig};
-use parley_domain::UserId;
+use parley_domain::{Scope, UserId};
+use parley_gateway::auth::Identity;
 use parley_gateway::realtime::{Deps, Realtime, RealtimeConfig, poll::SyncAnswer};
 use parley_runtime::{clock::SystemClock, engines::testing::TestPostgres, shutdown::Shutdown};
 use serde_json::Value;
 
-use crate::{client::Client, support::World};
+use crate::{
+    client::Client,
+    support::{World, now},
+};
 
 const NO_WAIT: Duration = Duration::ZERO;
 const LONG: Duration = Duration::from_secs(30);
@@ -61,5 +66,36 @@ async fn a_poll_waits_for_news_and_misses_none() {
     let nothing = realtime.poll(&yves, Some(&token), None, NO_WAIT).await.unwrap();
     assert!(versions(&nothing).is_empty() && !nothing.more);
     assert!(realtime.poll(&yves, Some("damaged"), None, NO_WAIT).await.is_err());
+    world.shutdown().begin();
+}
+
+#[tokio::test]
+async fn a_stream_is_a_session_that_only_listens() {
+    let database = TestPostgres::database().await;
+    let world = World::start(&database).await;
+    let realtime = realtime(&world, &database).await;
+    let mut yola = Client::open(&world, "yola", "d").await;
+    let caller = || Identity {
+        user_id: UserId::parse("zeno").unwrap(),
+        device_id: None,
+        scope: Scope::User,
+        expires_at: parley_domain::Timestamp::from_unix_millis(now().unix_millis() + 60_000),
+    };
+    let mut frames = realtime.subscribe(caller(), None);
+    let mut next = async |kind: &str| loop {
+        let frame: Value = serde_json::from_str(&frames.next().await.unwrap()).unwrap();
+        if frame["type"] == kind {
+            return frame;
+        }
+    };
+    let caught_up = next("caughtUp").await;
+    yola.send_message("d.yola.zeno", "c-1", "hello").await;
+    assert_eq!(next("event").await["event"]["data"]["body"]["text"], "hello");
+    drop(frames);
+
+    let mut again = realtime.subscribe(caller(), caught_up["token"].as_str());
+    let texts: Vec<String> = (&mut again).take(3).map(|frame| frame.to_string()).collect().await;
+    assert!(texts[0].contains("ready") && texts[1].contains("caughtUp"), "{texts:?}");
+    assert!(texts[2].contains("hello"), "{texts:?}");
     world.shutdown().begin();
 }
