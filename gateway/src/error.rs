@@ -9,7 +9,7 @@ use axum::{
 use parley_commands::problem::{Code, Problem};
 use parley_domain::InvalidId;
 
-use crate::auth::AuthError;
+use crate::{auth::AuthError, realtime::pages::NoPage};
 
 /// The media type of every error.
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -113,6 +113,19 @@ impl From<parley_projections::Failure> for ApiError {
         } else {
             tracing::error!(%failure, "the views cannot be understood");
             Self::internal()
+        }
+    }
+}
+
+impl From<NoPage> for ApiError {
+    fn from(none: NoPage) -> Self {
+        match none {
+            NoPage::Cursor => Self::malformed("since is not a token that was given out"),
+            NoPage::Views(failure) => failure.into(),
+            NoPage::Write(error) => {
+                tracing::error!(%error, "a sync cannot be written");
+                Self::internal()
+            }
         }
     }
 }

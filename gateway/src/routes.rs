@@ -4,7 +4,7 @@
 //! # Recipe: add an endpoint
 //! 1. Write `routes/<what it does>.rs` with `pub fn endpoint() -> Endpoint`.
 //! 2. Put the shapes of its JSON into `openapi/schemas.json`.
-//! 3. Add it to [`endpoints`]. Router and OpenAPI document are both made from that list.
+//! 3. Add it to `endpoints` below. Router and OpenAPI document are both made from that list.
 //! 4. Test it in `tests/http_*.rs` as a client sees it.
 
 mod bootstrap;
@@ -24,6 +24,7 @@ mod read_cursor;
 mod ready;
 mod receipts;
 mod send_message;
+mod sync;
 
 use axum::{
     Router,
@@ -72,6 +73,7 @@ fn endpoints(state: &AppState) -> Vec<Endpoint> {
         read_cursor::endpoint(),
         delivery_cursor::endpoint(),
         receipts::endpoint(),
+        sync::endpoint(),
         connect::endpoint(),
         health::endpoint(),
         ready::endpoint(),

@@ -15,6 +15,7 @@ use axum::{
 use futures_util::FutureExt;
 use tracing::{Instrument, field};
 
+use super::sync;
 use crate::{error::ApiError, state::AppState};
 
 /// The route of everything that has none, in metrics.
@@ -32,8 +33,10 @@ pub async fn observe(State(state): State<AppState>, request: Request, next: Next
         status = field::Empty,
         duration_ms = field::Empty
     );
-    let response =
-        guard(state.limits.request_timeout, next.run(request)).instrument(span.clone()).await;
+    // A long poll waits on purpose.
+    let waits = if route == sync::PATH { sync::MAX_WAIT } else { Duration::ZERO };
+    let limit = state.limits.request_timeout + waits;
+    let response = guard(limit, next.run(request)).instrument(span.clone()).await;
     let took = started.elapsed();
     let status = response.status();
     span.record("status", status.as_u16());

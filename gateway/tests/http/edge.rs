@@ -14,7 +14,7 @@ use crate::support::{World, world};
 #[tokio::test]
 async fn what_has_no_route_is_a_404_and_a_wrong_method_a_405() {
     let world = world();
-    for path in ["/v1", "/v1/", "/v1/groups", "/v1/sync", "/nothing", "/v1/conversations/"] {
+    for path in ["/v1", "/v1/", "/v1/groups", "/nothing", "/v1/conversations/"] {
         world.get(path, "edge_a").await.refused(404, "not_found");
     }
     for (method, path) in [

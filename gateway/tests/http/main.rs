@@ -12,3 +12,4 @@ mod outage;
 mod sessions;
 #[expect(dead_code, reason = "the sockets' tests need more of it")]
 mod support;
+mod syncing;

@@ -1,0 +1,65 @@
+//! Catching up by HTTP: pages, and the long poll.
+
+use std::time::Duration;
+
+use parley_runtime::engines::testing::TestPostgres;
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::support::{World, world};
+
+fn text(id: &str) -> serde_json::Value {
+    json!({"clientMessageId": id, "body": {"kind": "text", "text": id}})
+}
+
+#[tokio::test]
+async fn a_token_gives_what_came_after_it() {
+    let world = world();
+    let path = "/v1/conversations/d.sync_a.sync_b/messages";
+    let first = world.get("/v1/sync", "sync_a").await.ok(200);
+    assert_eq!((&first["more"], &first["conversations"]), (&json!(false), &json!([])));
+    assert_eq!(first["account"], json!({}));
+    let since = |answer: &serde_json::Value| {
+        format!("/v1/sync?wait=30&since={}", answer["token"].as_str().unwrap())
+    };
+    let (poll, message) = (since(&first), text("c-1"));
+    let (answer, sent) =
+        tokio::join!(world.get(&poll, "sync_a"), world.post(path, "sync_b", &message));
+    sent.ok(202);
+    let answer = answer.ok(200);
+    let changed = &answer["conversations"][0];
+    assert_eq!(changed["conversation"]["lastSeq"], 1);
+    assert_eq!(changed["messages"][0]["body"]["text"], "c-1");
+    let nothing = since(&answer).replace("wait=30", "wait=0");
+    assert_eq!(world.get(&nothing, "sync_a").await.ok(200)["conversations"], json!([]));
+    // What is no token gives everything again.
+    let again = world.get("/v1/sync?since=x", "sync_a").await.ok(200);
+    assert_eq!(again["conversations"][0]["messages"], json!([]));
+    for bad in ["limit=0", "limit=x", "wait=-1", "wait=x"] {
+        world.get(&format!("/v1/sync?{bad}"), "sync_a").await.refused(400, "invalid_body");
+    }
+    world.get("/v1/sync", "").await.refused(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn a_poll_outlasts_the_time_of_other_requests_but_not_a_drain() {
+    let database = TestPostgres::database().await;
+    let limit = [("PARLEY_REQUEST_TIMEOUT_MILLIS", "500")];
+    let world = World::start_with(&database, &limit).await;
+    let token = world.get("/v1/sync", "wait_a").await.ok(200)["token"].clone();
+    let poll = |wait: u64| format!("/v1/sync?wait={wait}&since={}", token.as_str().unwrap());
+    let started = Instant::now();
+    world.get(&poll(1), "wait_a").await.ok(200);
+    assert!(started.elapsed() >= Duration::from_secs(1));
+
+    let path = poll(30);
+    let waiting = world.get(&path, "wait_a");
+    let drain = async {
+        // It has arrived for sure once somebody who came later has waited a second.
+        world.get(&poll(1), "wait_b").await.ok(200);
+        world.shutdown().begin();
+    };
+    let (answer, ()) = tokio::join!(waiting, drain);
+    answer.ok(200);
+    assert!(started.elapsed() < Duration::from_secs(20));
+}
