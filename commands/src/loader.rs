@@ -30,19 +30,22 @@ impl Loader {
     }
 
     /// The state with every event of the conversation up to `floor` at least, and possibly later
-    /// ones. The views serve if their checkpoint has passed the floor; else the log is read, which
-    /// is slow but always right.
+    /// ones. The views serve if their checkpoint has passed the floor and they could apply every
+    /// event of the conversation; else the log is read, which is slow but always right.
     pub async fn load(&self, id: &ConversationId, floor: u64) -> Result<Conversation, Failure> {
         if !self.is_away() {
             let loading = parley_projections::load::load_conversation(&self.pool, self.shard, id);
             match tokio::time::timeout(PATIENCE, loading).await {
-                Ok(Ok(loaded)) if loaded.checkpoint >= floor => return Ok(loaded.conversation),
+                Ok(Ok(loaded)) if loaded.checkpoint >= floor && !loaded.damaged => {
+                    return Ok(loaded.conversation);
+                }
                 Ok(Ok(loaded)) => {
                     tracing::debug!(
                         shard = self.shard,
                         checkpoint = loaded.checkpoint,
                         floor,
-                        "the views are behind what memory has forgotten"
+                        damaged = loaded.damaged,
+                        "the views do not have all of a conversation"
                     );
                 }
                 Ok(Err(error)) => self.note_away(&error.to_string()),
