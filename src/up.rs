@@ -83,9 +83,9 @@ async fn serve(
         () = shutdown.soft().cancelled() => return Ok(()),
     }
     write_settings(lock.dir(), args.listen, engines)?;
-    println!("Data        {}", lock.dir().display());
-    println!("NATS        {nats_url}");
-    println!("PostgreSQL  {database_url}");
+    say(&format!("Data        {}", lock.dir().display()));
+    say(&format!("NATS        {nats_url}"));
+    say(&format!("PostgreSQL  {database_url}"));
     let mut running = std::pin::pin!(services.run(shutdown));
     tokio::select! {
         // First what ends: a program that is told to end while it starts is not ready.
@@ -93,8 +93,14 @@ async fn serve(
         ended = &mut running => return ended,
         () = ready::wait(args.listen) => {}
     }
-    println!("Parley is ready at http://{}", ready::reachable(args.listen));
+    say(&format!("Parley is ready at http://{}", ready::reachable(args.listen)));
     running.await
+}
+
+/// To whoever started this. A reader that went away, as in `parley up | head`, is no failure.
+fn say(line: &str) {
+    let mut output = std::io::stdout().lock();
+    drop(writeln!(output, "{line}").and_then(|()| output.flush()));
 }
 
 /// Writes `DIR/parley.env`, so that a shell can talk to what runs here:
