@@ -6,7 +6,6 @@
 mod client;
 mod closing;
 mod delivery;
-mod memory;
 mod outage;
 mod polling;
 mod resuming;

@@ -1,4 +1,11 @@
-//! What an idle connection costs.
+//! What an idle connection costs. Alone in its process, as it measures the process.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+#[path = "http/support.rs"]
+#[expect(dead_code, reason = "HTTP's tests need more of it")]
+mod support;
 
 use parley_runtime::engines::testing::TestPostgres;
 use serde_json::json;
@@ -7,7 +14,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::{client::session, support::World};
+use crate::support::World;
 
 const CONNECTIONS: usize = 1_000;
 /// The gateway's share and the test's own half of each socket, in an unoptimised build.
@@ -45,14 +52,16 @@ fn resident_bytes() -> usize {
 async fn an_idle_connection_is_small() {
     let database = TestPostgres::database().await;
     let world = World::start(&database).await;
-    let token = session(&world, "yan", "d").await;
+    let device = json!({"deviceId": "d", "platform": "test"});
+    let session = world.post("/v1/sessions/bootstrap", "yan", &device).await.ok(200);
+    let token = session["sessionToken"].as_str().unwrap();
     let mut held = Vec::new();
     for _ in 0..200 {
-        held.push(connect(&world, &token).await);
+        held.push(connect(&world, token).await);
     }
     let before = resident_bytes();
     for _ in 0..CONNECTIONS {
-        held.push(connect(&world, &token).await);
+        held.push(connect(&world, token).await);
     }
     let each = resident_bytes().saturating_sub(before) / CONNECTIONS;
     println!("{each} bytes each");
