@@ -24,6 +24,7 @@ mod read_cursor;
 mod ready;
 mod receipts;
 mod send_message;
+mod stream;
 mod sync;
 
 use axum::{
@@ -74,6 +75,7 @@ fn endpoints(state: &AppState) -> Vec<Endpoint> {
         delivery_cursor::endpoint(),
         receipts::endpoint(),
         sync::endpoint(),
+        stream::endpoint(),
         connect::endpoint(),
         health::endpoint(),
         ready::endpoint(),

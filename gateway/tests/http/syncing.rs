@@ -1,12 +1,17 @@
-//! Catching up by HTTP: pages, and the long poll.
+//! Catching up and listening by HTTP: pages, the long poll, Server-Sent Events.
 
 use std::time::Duration;
 
+use parley_domain::Scope;
 use parley_runtime::engines::testing::TestPostgres;
 use serde_json::json;
-use tokio::time::Instant;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::TcpStream,
+    time::Instant,
+};
 
-use crate::support::{World, world};
+use crate::support::{World, token, world};
 
 fn text(id: &str) -> serde_json::Value {
     json!({"clientMessageId": id, "body": {"kind": "text", "text": id}})
@@ -62,4 +67,56 @@ async fn a_poll_outlasts_the_time_of_other_requests_but_not_a_drain() {
     let (answer, ()) = tokio::join!(waiting, drain);
     answer.ok(200);
     assert!(started.elapsed() < Duration::from_secs(20));
+}
+
+/// A stream of events, read line by line.
+struct Events(BufReader<TcpStream>);
+
+impl Events {
+    async fn open(world: &World, user: &str, since: &str) -> Self {
+        let mut stream = TcpStream::connect(world.address()).await.unwrap();
+        let bearer = token(user, Scope::User);
+        let request = format!(
+            "GET /v1/stream HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {bearer}\r\n\
+             last-event-id: {since}\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    /// The data and the id of the next event of this type.
+    async fn next(&mut self, kind: &str) -> (serde_json::Value, Option<String>) {
+        let (mut is_it, mut id) = (false, None);
+        loop {
+            let mut line = String::new();
+            let read = self.0.read_line(&mut line);
+            let read = tokio::time::timeout(Duration::from_secs(10), read).await;
+            assert!(read.unwrap().unwrap() > 0, "the stream ended before {kind}");
+            match line.trim_end().split_once(": ") {
+                Some(("event", found)) => (is_it, id) = (found == kind, None),
+                Some(("id", token)) => id = Some(token.to_owned()),
+                Some(("data", data)) if is_it => return (serde_json::from_str(data).unwrap(), id),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_only_listens_hears_everything_and_goes_on_where_they_were() {
+    let world = world();
+    let path = "/v1/conversations/d.sse_a.sse_b/messages";
+    let mut events = Events::open(world, "sse_a", "").await;
+    let (_, id) = events.next("caughtUp").await;
+    world.post(path, "sse_b", &text("c-1")).await.ok(202);
+    let (frame, _) = events.next("event").await;
+    assert_eq!(frame["event"]["data"]["body"]["text"], "c-1");
+    drop(events);
+    world.post(path, "sse_b", &text("c-2")).await.ok(202);
+    let mut events = Events::open(world, "sse_a", &id.unwrap()).await;
+    for expected in ["c-1", "c-2"] {
+        let (frame, _) = events.next("event").await;
+        assert_eq!(frame["event"]["data"]["body"]["text"], expected);
+    }
+    world.get("/v1/stream", "").await.refused(401, "unauthenticated");
 }
