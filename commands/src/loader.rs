@@ -52,10 +52,10 @@ impl Loader {
                 Err(_) => self.note_away("no answer in time"),
             }
         }
-        self.from_log(id).await
+        self.read_log(id).await
     }
 
-    async fn from_log(&self, id: &ConversationId) -> Result<Conversation, Failure> {
+    async fn read_log(&self, id: &ConversationId) -> Result<Conversation, Failure> {
         let messages = read_conversation(&self.connection, self.shard, id).await?;
         let mut state = Conversation::default();
         for message in messages {

@@ -74,6 +74,7 @@ pub enum Scope {
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[expect(clippy::large_enum_variant, reason = "most commands send messages")]
 pub enum Action {
     SendMessage {
         client_message_id: ClientMessageId,

@@ -32,6 +32,7 @@ pub struct Event {
 
 /// What happened, by type.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "most events are messages")]
 pub enum EventData {
     MessageSent(MessageSent),
     CursorDelivered(CursorMoved),

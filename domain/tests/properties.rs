@@ -1,4 +1,5 @@
 //! What holds for every conversation, whatever is asked of it.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use parley_domain::{
     Action, Actor, Body, ClientMessageId, Command, Conversation, ConversationId, Event, EventData,

@@ -137,7 +137,8 @@ impl Connection {
         let end = tokio::time::Instant::now() + patience;
         loop {
             self.connected(START_PAUSE).await;
-            match self.unless_cut(what, work()).await {
+            // On the heap: these futures are large, and rarely made.
+            match Box::pin(self.unless_cut(what, work())).await {
                 Err(Failure::JetStream { what, why }) if tokio::time::Instant::now() < end => {
                     tracing::debug!(what, why, "trying again");
                     tokio::time::sleep(START_PAUSE).await;
