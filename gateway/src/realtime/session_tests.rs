@@ -107,6 +107,16 @@ fn page(checkpoint: u64, next: Option<&str>) -> Page {
 }
 
 #[test]
+fn a_token_in_the_hello_counts_before_whom_the_upgrade_named() {
+    let cookie = Who { user_id: UserId::parse("carol").unwrap(), ..rig_who(None) };
+    let mut rig = Rig::new(Some(cookie));
+    assert!(rig.say(&hello()).is_empty());
+    assert_eq!(rig.out.next_effect(), Some(Effect::Authenticate(SessionToken("s".into()))));
+    let said = rig.input(Input::Authenticated(Ok(rig_who(Some("dev_1")))));
+    assert_eq!(said[0]["userId"], "alice");
+}
+
+#[test]
 fn a_hello_in_time_with_a_good_token_is_welcome() {
     let mut rig = Rig::new(None);
     assert!(rig.say(&hello()).is_empty());
