@@ -64,6 +64,7 @@ async fn another_instance_takes_over_from_one_that_is_killed() {
     let gateway = deployment.gateway().await;
     let alice = gateway.client("alice").await;
     let mut bob = gateway.socket("bob", "phone", None).await;
+    bob.until("caughtUp").await;
 
     alice.post(SEND, &text("c-1", "one")).await.expect(202);
     let _second = deployment.service("commands").await;
