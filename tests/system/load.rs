@@ -12,58 +12,13 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::{sync::oneshot, task::JoinHandle};
 
+use crate::device::Store;
 use crate::harness::{Client, Socket, eventually};
 
 /// How long an answer may take while something is being restarted.
 const ACCEPTED_WITHIN: Duration = Duration::from_secs(60);
 const AGAIN_AFTER: Duration = Duration::from_millis(50);
 const COMPLETE_WITHIN: Duration = Duration::from_secs(60);
-
-/// What a device knows of its conversation.
-#[derive(Default)]
-struct Store {
-    version: u64,
-    /// clientMessageIds by conversationSeq.
-    messages: BTreeMap<u64, String>,
-    token: Option<String>,
-}
-
-impl Store {
-    fn apply(&mut self, frame: &Value) {
-        match frame["type"].as_str().unwrap() {
-            "sync" => {
-                for changed in frame["conversations"].as_array().unwrap() {
-                    let version = changed["conversation"]["version"].as_u64().unwrap();
-                    self.version = self.version.max(version);
-                    for message in changed["messages"].as_array().unwrap() {
-                        self.add(message);
-                    }
-                }
-            }
-            "caughtUp" | "token" => self.token = frame["token"].as_str().map(str::to_owned),
-            "event" => {
-                let event = &frame["event"];
-                let version = event["version"].as_u64().unwrap();
-                if version <= self.version {
-                    return;
-                }
-                assert_eq!(version, self.version + 1, "a device missed an event: {event}");
-                self.version = version;
-                if event["type"] == "message.sent" {
-                    self.add(&event["data"]);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn add(&mut self, message: &Value) {
-        let seq = message["conversationSeq"].as_u64().unwrap();
-        let name = message["clientMessageId"].as_str().unwrap();
-        let known = self.messages.insert(seq, name.to_owned());
-        assert!(known.is_none_or(|known| known == name), "number {seq} changed its message");
-    }
-}
 
 /// Conversations under way.
 pub struct Load {

@@ -5,11 +5,14 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod conversation;
+mod device;
 mod faults;
 mod harness;
 mod load;
 mod messages;
 mod outages;
 mod page;
+mod resume;
 mod services;
 mod up;

@@ -78,6 +78,7 @@ async fn messages_survive_a_killed_nats_server_once_each_and_in_order() {
     let (nats, gateway) = (&system.deployment.nats, &system.gateway);
     let alice = gateway.client("alice").await;
     let mut bob = gateway.socket("bob", "phone", None).await;
+    bob.until("caughtUp").await;
     let sender = async {
         for id in ids(0..40) {
             send(&alice, &id).await;

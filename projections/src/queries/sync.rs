@@ -38,9 +38,18 @@ pub struct SyncCursor {
 enum Next {
     /// All conversations, newest activity first: behind this one.
     Newest { active_at: parley_domain::Timestamp, id: ConversationId },
-    /// Changes after `since`, by conversation id: behind `id`, or behind the message
-    /// `after_seq` in it. No `id`: from the beginning.
-    Changed { since: Vec<u64>, id: Option<ConversationId>, after_seq: Option<u64> },
+    /// Changes after `since`, by conversation id: behind `id`, or inside it. No `id`: from the
+    /// beginning.
+    Changed { since: Vec<u64>, id: Option<ConversationId>, inside: Option<Inside> },
+}
+
+/// Where a conversation is cut that does not fit on its page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Inside {
+    /// The next part begins behind this message.
+    after_seq: u64,
+    /// Of the conversation when its first part was read. See [`claim`].
+    version: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -90,11 +99,8 @@ pub async fn sync_page(
                 for (checkpoint, since) in checkpoints.iter_mut().zip(since.unwrap_or_default()) {
                     *checkpoint = (*checkpoint).max(*since);
                 }
-                let changed = |since: &[u64]| Next::Changed {
-                    since: since.to_vec(),
-                    id: None,
-                    after_seq: None,
-                };
+                let changed =
+                    |since: &[u64]| Next::Changed { since: since.to_vec(), id: None, inside: None };
                 (checkpoints, since.map(changed))
             }
         };
@@ -104,8 +110,8 @@ pub async fn sync_page(
                 let behind = InboxCursor { active_at, id };
                 newest(&mut snapshot, user, checkpoints, Some(behind), limits).await
             }
-            Some(Next::Changed { since, id, after_seq }) => {
-                let place = Place { since, id, after_seq };
+            Some(Next::Changed { since, id, inside }) => {
+                let place = Place { since, id, inside };
                 changed(&mut snapshot, user, checkpoints, place, limits).await
             }
         }?;
@@ -128,7 +134,7 @@ async fn newest(
     let next = match page.next_cursor {
         Some(InboxCursor { active_at, id }) => Some(Next::Newest { active_at, id }),
         None if is_first => None,
-        None => Some(Next::Changed { since: checkpoints.clone(), id: None, after_seq: None }),
+        None => Some(Next::Changed { since: checkpoints.clone(), id: None, inside: None }),
     };
     let conversations = page
         .summaries
@@ -142,7 +148,7 @@ async fn newest(
 struct Place {
     since: Vec<u64>,
     id: Option<ConversationId>,
-    after_seq: Option<u64>,
+    inside: Option<Inside>,
 }
 
 /// The page is cut to size before its messages are looked for; `OFFSET 0` as in the inbox.
@@ -190,7 +196,7 @@ async fn changed(
     place: Place,
     limits: SyncLimits,
 ) -> Result<SyncPage, Failure> {
-    let Place { since, id: resumed_id, after_seq } = place;
+    let Place { since, id: resumed_id, inside: resumed } = place;
     let max_conversations = limits.max_conversations.max(1) as usize;
     let max_messages = limits.max_messages.max(1) as usize;
     let since_sql: Vec<i64> = since.iter().copied().map(bound).collect();
@@ -198,7 +204,7 @@ async fn changed(
         .bind(user.as_str())
         .bind(since_sql)
         .bind(resumed_id.as_ref().map_or("", ConversationId::as_str))
-        .bind(after_seq.is_some())
+        .bind(resumed.is_some())
         .bind(i64::from(limits.max_conversations.max(1)) + 1)
         .fetch_all(&mut *snapshot)
         .await?;
@@ -217,8 +223,8 @@ async fn changed(
         }
         let conversation = rows::summary(row)?;
         let id = &conversation.conversation_id;
-        let resumed = resumed_id.as_ref() == Some(id);
-        let after = after_seq.filter(|_| resumed).unwrap_or(0);
+        let is_resumed = resumed_id.as_ref() == Some(id);
+        let after = resumed.filter(|_| is_resumed).map_or(0, |inside| inside.after_seq);
         let first = rows::count(row, "first_seq")?;
         // A cursor may have been to a client and back: any number can be in it.
         let from = first.max(after.saturating_add(1));
@@ -232,12 +238,35 @@ async fn changed(
     }
     let mut messages = wanted.read(snapshot, max_messages + 1).await?;
     let end = End { inside, more };
-    let next = cut(&mut conversations, &mut messages, max_messages, end).map(|(id, after_seq)| {
-        let next = Next::Changed { since, id: Some(id), after_seq };
+    let cut_at = cut(&mut conversations, &mut messages, max_messages, end);
+    hand_out(&mut conversations, messages);
+    let begun = resumed.filter(|_| {
+        conversations.first().map(|first| &first.conversation.conversation_id)
+            == resumed_id.as_ref()
+    });
+    if let (Some(begun), Some(first)) = (begun, conversations.first_mut()) {
+        first.conversation.version = first.conversation.version.min(begun.version);
+    }
+    let next = cut_at.map(|(id, after_seq)| {
+        let inside = after_seq.zip(conversations.last_mut()).map(|(after_seq, last)| {
+            let version = last.conversation.version;
+            claim(last);
+            Inside { after_seq, version }
+        });
+        let next = Next::Changed { since, id: Some(id), inside };
         SyncCursor { checkpoints: checkpoints.clone(), next }
     });
-    hand_out(&mut conversations, messages);
     Ok(SyncPage { checkpoints, conversations, next })
+}
+
+/// A version says that every change up to it is included. A part of a conversation that has more
+/// parts can say so only up to its last message: a device that is cut off behind this part drops
+/// what it is given again up to the version that it knows, and must not drop what was in the next
+/// part. The last part says the version that the first one was read at, since what changed in the
+/// first part's messages meanwhile is in none; it comes with the live events.
+fn claim(part: &mut SyncConversation) {
+    let through = part.messages.last().map_or(0, |message| message.version);
+    part.conversation.version = part.conversation.version.min(through);
 }
 
 /// How a page ends, by the numbers of its new messages alone.

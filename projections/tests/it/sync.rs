@@ -156,6 +156,27 @@ async fn with_a_token_only_what_changed_comes_with_its_messages() {
     assert_eq!(short[0].conversations.len(), 3);
 }
 
+/// A device that is cut off between two parts is given the rest as events, perhaps, and drops those
+/// up to the version that it was told.
+#[tokio::test]
+async fn a_part_of_a_conversation_says_no_later_version_than_it_holds() {
+    let mut log = Log::default();
+    log.send("bob", "ann", "before");
+    let since = at(log.last());
+    for _ in 0..12 {
+        log.send("bob", "ann", "after");
+    }
+    log.read("ann", "bob", 13);
+    let pool = views_of(&log).await;
+    let pages = all(&pool, "ann", Some(&since), limits(10, 5)).await;
+    let told: Vec<(usize, u64)> = pages
+        .iter()
+        .flat_map(|page| &page.conversations)
+        .map(|part| (part.messages.len(), part.conversation.version))
+        .collect();
+    assert_eq!(told, [(5, 6), (5, 11), (2, 14)]);
+}
+
 #[tokio::test]
 async fn changed_and_deleted_messages_come_however_old_they_are() {
     let mut log = Log::default();
@@ -266,7 +287,7 @@ async fn a_cursor_that_was_tampered_with_harms_nobody() {
         (vec![0; 3_000], None, Some(7), 1),
     ] {
         let cursor = serde_json::json!({
-            "checkpoints": [], "next": {"Changed": {"since": since, "id": id, "after_seq": after_seq}},
+            "checkpoints": [], "next": {"Changed": {"since": since, "id": id, "inside": {"after_seq": after_seq, "version": after_seq}}},
         });
         let cursor = serde_json::from_value(cursor).unwrap();
         let page = page(&pool, "ann", None, Some(cursor), limits(5, 5)).await;
