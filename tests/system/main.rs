@@ -15,4 +15,5 @@ mod outages;
 mod page;
 mod resume;
 mod services;
+mod storm;
 mod up;
