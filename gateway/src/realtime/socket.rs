@@ -31,8 +31,8 @@ use super::{
 };
 use crate::auth::{AuthError, Identity};
 
-/// Idle connections hold this much for reading.
-const READ_BUFFER_BYTES: usize = 4 * 1_024;
+/// Idle connections hold this much for reading; most frames are smaller.
+const READ_BUFFER_BYTES: usize = 1_024;
 /// So much is gathered before it is written, if more frames wait.
 const WRITE_BUFFER_BYTES: usize = 4 * 1_024;
 /// Frames up to this size are read, so that a client that sent too large a one is told so by the
