@@ -16,6 +16,7 @@ pub mod error;
 pub mod metrics;
 pub mod openapi;
 pub mod page;
+pub mod presence;
 pub mod realtime;
 pub mod routes;
 pub mod server;

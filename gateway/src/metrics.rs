@@ -1,6 +1,7 @@
 //! What Prometheus sees of a gateway. Labels name routes and statuses, never people or
 //! conversations.
 
+mod presence;
 mod realtime;
 
 use std::{sync::Arc, time::Duration};
@@ -65,6 +66,8 @@ impl Metrics {
 
     /// Shows what the sockets count, too.
     pub fn watch(&self, realtime: Realtime) -> prometheus::Result<()> {
+        let presence = presence::PresenceCollector::new(realtime.clone())?;
+        self.0.registry.register(Box::new(presence))?;
         self.0.registry.register(Box::new(realtime::RealtimeCollector::new(realtime)?))
     }
 

@@ -37,7 +37,7 @@ use parley_commands::Client;
 use parley_nats::{Connection, Failure, topology::Deployment};
 use parley_runtime::{clock::Clock, shutdown::Shutdown};
 use sqlx::PgPool;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::config::RealtimeConfig;
 use self::{
@@ -47,12 +47,17 @@ use self::{
     session::{SessionConfig, Who},
     token::Codec,
 };
-use crate::auth::Identity;
+use crate::{
+    auth::Identity,
+    presence::{self, Presence},
+};
 
 /// What the sockets work with.
 pub struct Deps {
     pub nats: Connection,
     pub deployment: Deployment,
+    /// Copies of what is kept in NATS.
+    pub replicas: usize,
     pub commands: Client,
     pub pool: PgPool,
     pub clock: Arc<dyn Clock>,
@@ -70,6 +75,7 @@ struct Shared {
     pages: Pages,
     nats: Connection,
     commands: Client,
+    presence: Presence,
     clock: Arc<dyn Clock>,
     shutdown: Shutdown,
     sockets: TaskTracker,
@@ -90,7 +96,7 @@ impl Realtime {
     ///
     /// The tails go on until the soft end *and* the last socket's.
     pub async fn start(config: RealtimeConfig, deps: Deps) -> Result<Self, Failure> {
-        let Deps { nats, deployment, commands, pool, clock, shutdown } = deps;
+        let Deps { nats, deployment, replicas, commands, pool, clock, shutdown } = deps;
         let shards = deployment.shards;
         let ends = follow::ends(&nats, shards).await?;
         let after: Vec<u64> =
@@ -99,6 +105,15 @@ impl Realtime {
         for (shard, end) in (0..).zip(&ends) {
             hub.set_target(shard, *end);
         }
+        let end = CancellationToken::new();
+        let deps = presence::Deps {
+            nats: nats.clone(),
+            replicas,
+            pool: pool.clone(),
+            hub: Arc::clone(&hub),
+            clock: Arc::clone(&clock),
+        };
+        let presence = Presence::start(config.presence, deps, &shutdown, &end).await?;
         let realtime = Self(Arc::new(Shared {
             config,
             session: Arc::new(config.session),
@@ -106,24 +121,26 @@ impl Realtime {
             pages: Pages::new(pool, shards, config.page, config.pages_at_once),
             nats,
             commands,
+            presence,
             clock,
             shutdown,
             sockets: TaskTracker::new(),
             counters: SocketCounters::default(),
         }));
-        realtime.follow(shards);
+        realtime.follow(shards, &end);
         Ok(realtime)
     }
 
-    fn follow(&self, shards: u16) {
+    /// The tasks end, by `end`, after the last socket.
+    fn follow(&self, shards: u16, end: &CancellationToken) {
         let Shared { hub, nats, shutdown, sockets, .. } = &*self.0;
-        let end = tokio_util::sync::CancellationToken::new();
         for shard in 0..shards {
             shutdown.spawn(follow::shard(Arc::clone(hub), nats.clone(), shard, end.clone()));
         }
         shutdown.spawn(follow::typing(Arc::clone(hub), nats.clone(), end.clone()));
         let (soft, hard) = (shutdown.soft().clone(), shutdown.hard().clone());
         let sockets = sockets.clone();
+        let end = end.clone();
         shutdown.spawn(async move {
             soft.cancelled().await;
             sockets.close();
@@ -137,6 +154,10 @@ impl Realtime {
 
     pub fn hub(&self) -> &Arc<Hub> {
         &self.0.hub
+    }
+
+    pub fn presence(&self) -> &Presence {
+        &self.0.presence
     }
 
     /// Whether reconnects can be served from memory: the tails have reached the end that the log

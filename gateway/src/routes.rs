@@ -20,6 +20,7 @@ mod layers;
 mod metrics;
 mod open_direct;
 mod openapi;
+mod presence;
 mod read_cursor;
 mod ready;
 mod receipts;
@@ -74,6 +75,7 @@ fn endpoints(state: &AppState) -> Vec<Endpoint> {
         read_cursor::endpoint(),
         delivery_cursor::endpoint(),
         receipts::endpoint(),
+        presence::endpoint(),
         sync::endpoint(),
         stream::endpoint(),
         connect::endpoint(),

@@ -130,6 +130,7 @@ async fn state(
         Deps {
             nats: nats.clone(),
             deployment,
+            replicas: config.topology.replicas,
             commands: commands.clone(),
             pool: pool.clone(),
             clock: Arc::clone(&clock),

@@ -7,6 +7,7 @@
 //! - [`tail`] is how everyone else follows the log, from any position; [`read`] is for bounded
 //!   stretches of it.
 //! - [`lease`] is who should do what at the moment; for calm, not for safety.
+//! - [`presence`] is who is connected where at the moment; in memory, and told again when lost.
 //!
 //! **Architecture invariant:** a position is a stream sequence of one shard. An event is in the
 //! log if, and only if, it is in the stream; nothing is ever pushed beside it.
@@ -16,6 +17,7 @@ pub mod connection;
 pub mod event_store;
 pub mod failure;
 pub mod lease;
+pub mod presence;
 pub mod read;
 pub mod subjects;
 pub mod tail;

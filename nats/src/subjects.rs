@@ -15,6 +15,9 @@ pub const DEPLOYMENT_KEY: &str = "deployment";
 /// Key-value bucket with the leases, in memory, aged by the server.
 pub const LEASE_BUCKET: &str = "PARLEY_LEASES";
 
+/// Key-value bucket with who is connected where, in memory.
+pub const PRESENCE_BUCKET: &str = "PARLEY_PRESENCE";
+
 /// Headers of an event, a copy of what is in it, for consumers that do not parse bodies.
 pub const TYPE_HEADER: &str = "Dm-Type";
 pub const VERSION_HEADER: &str = "Dm-Version";
@@ -77,6 +80,37 @@ pub fn parse_typing_subject(subject: &str) -> Option<ConversationId> {
     ConversationId::parse(subject.strip_prefix("dm.typing.")?).ok()
 }
 
+/// What an entry of the bucket of presence is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PresenceKey<'a> {
+    /// The gateway's own sign of life.
+    Gateway { gateway: &'a str },
+    /// Somebody is connected to that gateway.
+    User { gateway: &'a str, user: &'a str },
+}
+
+/// The subject of an entry: `$KV.PARLEY_PRESENCE.gateway.<gateway>` or
+/// `$KV.PARLEY_PRESENCE.user.<gateway>.<user>`.
+pub fn presence_subject(key: PresenceKey<'_>) -> String {
+    match key {
+        PresenceKey::Gateway { gateway } => format!("$KV.{PRESENCE_BUCKET}.gateway.{gateway}"),
+        PresenceKey::User { gateway, user } => {
+            format!("$KV.{PRESENCE_BUCKET}.user.{gateway}.{user}")
+        }
+    }
+}
+
+/// `None` for anything else.
+pub fn parse_presence_subject(subject: &str) -> Option<PresenceKey<'_>> {
+    let key = subject.strip_prefix("$KV.")?.strip_prefix(PRESENCE_BUCKET)?.strip_prefix('.')?;
+    let (kind, rest) = key.split_once('.')?;
+    match (kind, rest.split_once('.')) {
+        ("gateway", None) => Some(PresenceKey::Gateway { gateway: rest }),
+        ("user", Some((gateway, user))) => Some(PresenceKey::User { gateway, user }),
+        _ => None,
+    }
+}
+
 /// The lease on a shard's ownership.
 pub fn shard_lease(shard: u16) -> String {
     format!("shard.{shard}")
@@ -103,6 +137,19 @@ pub fn shard_of(conversation: &ConversationId, shards: u16) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_entry_of_presence_is_read_as_it_was_written() {
+        for key in [
+            PresenceKey::Gateway { gateway: "g1" },
+            PresenceKey::User { gateway: "g1", user: "al-ice_1" },
+        ] {
+            assert_eq!(parse_presence_subject(&presence_subject(key)), Some(key));
+        }
+        for other in ["$KV.PARLEY_PRESENCE.user.g1", "$KV.PARLEY_LEASES.gateway.g1", "dm.evt.3"] {
+            assert_eq!(parse_presence_subject(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn an_event_subject_is_read_as_it_was_written() {

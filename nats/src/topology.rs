@@ -9,7 +9,10 @@ use uuid::Uuid;
 use crate::{
     Connection, Failure,
     connection::START_PATIENCE,
-    subjects::{DEPLOYMENT_BUCKET, DEPLOYMENT_KEY, LEASE_BUCKET, stream_name, stream_subjects},
+    subjects::{
+        DEPLOYMENT_BUCKET, DEPLOYMENT_KEY, LEASE_BUCKET, PRESENCE_BUCKET, stream_name,
+        stream_subjects,
+    },
 };
 
 /// What a deployment is made with.
@@ -89,6 +92,27 @@ pub(crate) async fn lease_bucket(
         })
         .await
         .map_err(|error| Failure::jetstream("create the bucket of leases", error))
+}
+
+/// The bucket of presence, made again if the server lost it with its memory.
+pub(crate) async fn presence_bucket(
+    connection: &Connection,
+    replicas: usize,
+    max_age: Duration,
+) -> Result<kv::Store, Failure> {
+    connection
+        .jetstream()
+        .create_or_update_key_value(kv::Config {
+            bucket: PRESENCE_BUCKET.to_owned(),
+            description: "Who is connected to which gateway of Parley at the moment".to_owned(),
+            history: 1,
+            max_age,
+            storage: stream::StorageType::Memory,
+            num_replicas: replicas,
+            ..kv::Config::default()
+        })
+        .await
+        .map_err(|error| Failure::jetstream("create the bucket of presence", error))
 }
 
 async fn deployment(

@@ -2,6 +2,7 @@
 
 mod history;
 mod inbox;
+mod presence;
 mod receipts;
 mod rows;
 mod summary;
@@ -9,6 +10,7 @@ mod sync;
 
 pub use history::{HistoryPage, MAX_HISTORY_MESSAGES, Page, history};
 pub use inbox::{Filter, InboxCursor, InboxPage, InvalidCursor, MAX_INBOX_CONVERSATIONS, inbox};
+pub use presence::{Acquaintance, acquaintances, note_last_seen};
 pub use receipts::{Receipts, receipts};
 pub use summary::summary;
 pub use sync::{SyncConversation, SyncCursor, SyncLimits, SyncPage, sync_page};

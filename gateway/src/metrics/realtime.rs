@@ -77,16 +77,16 @@ impl RealtimeCollector {
     fn read(&self) {
         let counted = self.realtime.counters();
         self.sockets.set(gauge(counted.open.load(Ordering::Relaxed)));
-        for (close, count) in Close::ALL.iter().zip(&counted.closed) {
-            set(&self.closes.with_label_values(&[close.name()]), count);
+        for (close, number) in Close::ALL.iter().zip(&counted.closed) {
+            set(&self.closes.with_label_values(&[close.name()]), count(number));
         }
         let hub = self.realtime.hub();
         let counted = hub.counters();
-        set(&self.events, &counted.events);
-        set(&self.deliveries, &counted.deliveries);
-        set(&self.poison, &counted.poison);
-        set(&self.syncs.with_label_values(&["memory"]), &counted.ring_hits);
-        set(&self.syncs.with_label_values(&["database"]), &counted.ring_misses);
+        set(&self.events, count(&counted.events));
+        set(&self.deliveries, count(&counted.deliveries));
+        set(&self.poison, count(&counted.poison));
+        set(&self.syncs.with_label_values(&["memory"]), count(&counted.ring_hits));
+        set(&self.syncs.with_label_values(&["database"]), count(&counted.ring_misses));
         for (shard, span) in hub.spans().enumerate() {
             let shard = shard.to_string();
             let label = &[shard.as_str()];
@@ -98,11 +98,15 @@ impl RealtimeCollector {
 }
 
 /// Brings a counter up to a number that only grows.
-fn set(counter: &IntCounter, number: &AtomicU64) {
-    counter.inc_by(number.load(Ordering::Relaxed).saturating_sub(counter.get()));
+pub(super) fn set(counter: &IntCounter, number: u64) {
+    counter.inc_by(number.saturating_sub(counter.get()));
 }
 
-fn gauge(number: u64) -> i64 {
+fn count(number: &AtomicU64) -> u64 {
+    number.load(Ordering::Relaxed)
+}
+
+pub(super) fn gauge(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 

@@ -9,12 +9,14 @@ use super::{
     hub::HubConfig,
     session::{FloodConfig, SessionConfig},
 };
+use crate::presence::PresenceConfig;
 
 /// Every bound of sockets, rings and syncs.
 #[derive(Debug, Clone, Copy)]
 pub struct RealtimeConfig {
     pub session: SessionConfig,
     pub hub: HubConfig,
+    pub presence: PresenceConfig,
     /// How much of each shard's log is read into its ring at start.
     pub preload_events: u64,
     pub page: SyncLimits,
@@ -62,6 +64,7 @@ impl RealtimeConfig {
             hub: HubConfig {
                 ring_bytes: env.bytes("PARLEY_RING_BYTES", 64 * MIB, 64 * KIB..=64 * 1_024 * MIB),
             },
+            presence: PresenceConfig::from_env(env),
             preload_events: env.u64("PARLEY_RING_PRELOAD_EVENTS", 20_000, 0..=10_000_000),
             page: SyncLimits {
                 max_conversations: env.u32("PARLEY_SYNC_PAGE_CONVERSATIONS", 50, 1..=200),

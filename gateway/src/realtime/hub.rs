@@ -5,9 +5,12 @@
 //! a shard's `routed` position moves only after everything up to it was routed. [`super::feed`]
 //! relies on both.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    borrow::Cow,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use parley_domain::ConversationId;
@@ -20,6 +23,9 @@ use super::{
     ring::Ring,
     token::{Codec, Positions},
 };
+use crate::presence::{access::Acquainted, watchers::Strangers};
+
+const MESSAGE_SENT: &str = "message.sent";
 
 /// What a hub is made with.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +40,8 @@ pub struct Hub {
     codec: Codec,
     shards: Box<[Shard]>,
     registry: Registry,
+    strangers: Strangers,
+    acquainted: Acquainted,
     counters: Counters,
     ready: Notify,
     /// Once true, [`Hub::is_ready`] need not look any more.
@@ -66,6 +74,9 @@ pub struct Counters {
     pub poison: AtomicU64,
     /// Syncs served from the rings alone.
     pub ring_hits: AtomicU64,
+    /// Frames that are not in the log put into a session's mailbox, and those it had no room for.
+    pub whispers: AtomicU64,
+    pub whispers_dropped: AtomicU64,
     /// Syncs that needed the database.
     pub ring_misses: AtomicU64,
 }
@@ -90,15 +101,19 @@ pub struct Logged<'a> {
 /// An event on its way to its audience.
 struct Routed<'a> {
     audience: [&'a str; 2],
+    /// Of a message: the conversation, `d.<lo>.<hi>`.
+    talked: Option<&'a str>,
     frame: Frame,
 }
 
 /// Reading it checks that the whole payload is one JSON object, so that nothing else is ever put
-/// into a frame; the fields themselves are not needed.
+/// into a frame.
 #[derive(Deserialize)]
-struct Envelope {
+struct Envelope<'a> {
     #[serde(rename = "version")]
     _version: u64,
+    #[serde(borrow, default)]
+    r#type: Cow<'a, str>,
 }
 
 impl Hub {
@@ -121,6 +136,8 @@ impl Hub {
             codec,
             shards: shards.collect(),
             registry: Registry::default(),
+            strangers: Strangers::default(),
+            acquainted: Acquainted::default(),
             counters: Counters::default(),
             ready: Notify::new(),
             was_ready: AtomicBool::new(false),
@@ -133,6 +150,16 @@ impl Hub {
 
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// Who has talked with whom, as far as it is known in memory.
+    pub fn acquainted(&self) -> &Acquainted {
+        &self.acquainted
+    }
+
+    /// Who waits for a first message.
+    pub fn strangers(&self) -> &Strangers {
+        &self.strangers
     }
 
     pub fn counters(&self) -> &Counters {
@@ -165,7 +192,12 @@ impl Hub {
         let mut deliveries = 0;
         let mut events = 0;
         for (position, event) in batch {
-            let Some(Routed { audience, frame }) = event else { continue };
+            let Some(Routed { audience, talked, frame }) = event else { continue };
+            if let Some(conversation) = talked {
+                // In this order: who begins to watch looks at them in the other.
+                self.acquainted.insert(conversation);
+                self.strangers.talked(conversation, audience);
+            }
             let delivery = Delivery { place: Some((shard, position)), frame };
             for user in audience {
                 deliveries += self.registry.deliver(user, &delivery);
@@ -179,10 +211,13 @@ impl Hub {
 
     fn read<'a>(&self, shard: u16, message: &Logged<'a>) -> Option<Routed<'a>> {
         let audience = audience(message.subject);
-        let event: Result<Envelope, _> = serde_json::from_slice(message.payload);
+        let event: Result<Envelope<'_>, _> = serde_json::from_slice(message.payload);
         let frame = protocol::event(message.payload);
         match (audience, event, frame) {
-            (Some(audience), Ok(_), Some(frame)) => Some(Routed { audience, frame }),
+            (Some((conversation, audience)), Ok(event), Some(frame)) => {
+                let talked = (event.r#type == MESSAGE_SENT).then_some(conversation);
+                Some(Routed { audience, talked, frame })
+            }
             // What a later version adds for groups and accounts concerns nobody here yet.
             (None, Ok(_), Some(_)) => None,
             (_, Err(_), _) | (_, _, None) => {
@@ -209,7 +244,9 @@ impl Hub {
 
     /// Gives a frame that is not in the log to a user's sessions; it may be dropped.
     pub fn whisper(&self, user: &str, frame: Frame) {
-        self.registry.deliver(user, &Delivery { place: None, frame });
+        let offered = self.registry.offer(user, &Delivery { place: None, frame });
+        self.counters.whispers.fetch_add(offered.taken as u64, Ordering::Relaxed);
+        self.counters.whispers_dropped.fetch_add(offered.dropped as u64, Ordering::Relaxed);
     }
 
     pub(super) fn rings(&self) -> impl Iterator<Item = &Mutex<Ring>> {
@@ -291,12 +328,12 @@ impl Hub {
     }
 }
 
-/// The two people of `dm.evt.<shard>.d.<lo>.<hi>`. Only Parley writes there, and what is no id
+/// The conversation and the two people of `dm.evt.<shard>.d.<lo>.<hi>`. Only Parley writes there, and what is no id
 /// names no session.
-fn audience(subject: &str) -> Option<[&str; 2]> {
+fn audience(subject: &str) -> Option<(&str, [&str; 2])> {
     let (_shard, conversation) = subject.strip_prefix("dm.evt.")?.split_once('.')?;
     let (lo, hi) = conversation.strip_prefix("d.")?.split_once('.')?;
-    Some([lo, hi])
+    Some((conversation, [lo, hi]))
 }
 
 /// Who is told that `by` types in this conversation.

@@ -46,6 +46,8 @@ impl Realtime {
         wait: Duration,
     ) -> Result<SyncAnswer, NoPage> {
         let until = Instant::now() + wait;
+        // Whoever waits is there.
+        let _here = (!wait.is_zero()).then(|| self.0.presence.arrive(user));
         let page = self.0.config.page;
         let limits = SyncLimits {
             max_conversations: max_conversations

@@ -5,7 +5,7 @@ mod outgoing;
 
 pub use incoming::{ClientFrame, Hello, MAX_REF_BYTES, Malformed, Rejected, Unusable, parse};
 pub use outgoing::{
-    ErrorFrame, ack, caught_up, draining, error, event, pong, ready, sync, token, typing,
+    ErrorFrame, ack, caught_up, draining, error, event, pong, presence, ready, sync, token, typing,
 };
 
 /// A frame to send, ready-made; clones share it.

@@ -98,6 +98,13 @@ impl Mailbox {
     }
 }
 
+/// How many sessions took a frame, and how many had no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Offered {
+    pub taken: usize,
+    pub dropped: usize,
+}
+
 type Sessions = HashMap<UserId, Vec<Arc<Mailbox>>>;
 
 /// The sessions of this gateway, by user.
@@ -129,9 +136,15 @@ impl Registry {
 
     /// Puts a frame into the mailbox of each of the user's sessions; says into how many.
     pub fn deliver(&self, user: &str, delivery: &Delivery) -> usize {
+        self.offer(user, delivery).taken
+    }
+
+    /// As [`Self::deliver`], with those that did not take it.
+    pub fn offer(&self, user: &str, delivery: &Delivery) -> Offered {
         let part = lock(self.part(user));
-        let Some(mailboxes) = part.get(user) else { return 0 };
-        mailboxes.iter().filter(|mailbox| mailbox.push((*delivery).clone())).count()
+        let Some(mailboxes) = part.get(user) else { return Offered::default() };
+        let taken = mailboxes.iter().filter(|mailbox| mailbox.push((*delivery).clone())).count();
+        Offered { taken, dropped: mailboxes.len() - taken }
     }
 
     pub fn is_connected(&self, user: &str) -> bool {
@@ -148,7 +161,7 @@ impl Registry {
 }
 
 /// Nothing here is left half-done by a panic, so a poisoned lock is as good as another.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -191,5 +204,23 @@ mod tests {
         mailbox.clear();
         assert!(mailbox.push(event(4, 1)));
         assert_eq!(mailbox.take().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn under_load_typing_is_dropped_first_and_events_are_not() {
+        let registry = Registry::default();
+        let user = UserId::parse("alice").unwrap();
+        let (slow, fast) = (Arc::new(Mailbox::new(8_000)), Arc::new(Mailbox::new(8_000)));
+        registry.register(&user, &slow);
+        registry.register(&user, &fast);
+        for position in 1..=4 {
+            assert_eq!(registry.deliver("alice", &event(position, 400)), 2);
+        }
+        fast.take().unwrap();
+        let typing = Delivery { place: None, frame: "typing".into() };
+        assert_eq!(registry.offer("alice", &typing), Offered { taken: 1, dropped: 1 });
+        assert_eq!(registry.deliver("alice", &event(5, 400)), 2);
+        assert_eq!((slow.take().unwrap().len(), fast.take().unwrap().len()), (5, 2));
+        assert_eq!(registry.offer("alice", &typing), Offered { taken: 2, dropped: 0 });
     }
 }

@@ -30,7 +30,9 @@ pub use self::{
 use super::{
     feed::{Fed, Feed},
     hub::Hub,
-    protocol::{self, ClientFrame, Close, ErrorFrame, Hello, MAX_FRAME_BYTES, Rejected, Unusable},
+    protocol::{
+        self, ClientFrame, Close, ErrorFrame, Frame, Hello, MAX_FRAME_BYTES, Rejected, Unusable,
+    },
     sync::Page,
 };
 
@@ -82,6 +84,8 @@ pub enum Input<'a> {
     EndsNoted,
     Page(&'a Page),
     Answered(&'a Ticket, Result<Answer, Refused>),
+    /// The presence of somebody watched has changed.
+    Presence(Frame),
     /// The server goes away at `until`.
     Drain {
         reconnect_after_ms: u64,
@@ -153,6 +157,7 @@ impl Session {
                 self.in_flight = self.in_flight.saturating_sub(1);
                 answer(ticket, result, out);
             }
+            Input::Presence(frame) => self.with_open(|_| out.send(frame)),
             Input::Drain { reconnect_after_ms, until } => {
                 if self.drain_until.is_none() {
                     self.drain_until = Some(until);
@@ -312,6 +317,7 @@ impl Session {
                 ClientFrame::Command { .. }
                 | ClientFrame::Sync { .. }
                 | ClientFrame::Typing { .. }
+                | ClientFrame::Watch { .. }
                 | ClientFrame::Ping => self.close(Close::Unauthenticated, HELLO_FIRST, out),
             },
             Phase::Open(open) => match frame {
@@ -322,8 +328,9 @@ impl Session {
                 }
                 ClientFrame::Sync { r#ref, since } => open.sync(r#ref, since, now, out),
                 ClientFrame::Typing { conversation_id, typing } => {
-                    open.typing(conversation_id, typing, out);
+                    open.typing(conversation_id, typing, now, out);
                 }
+                ClientFrame::Watch { r#ref, user_ids } => open.watch(r#ref, user_ids, now, out),
                 ClientFrame::Ping => {
                     out.send(protocol::pong());
                     // The heartbeat keeps an idle device's token fresh, without a timer of its own.

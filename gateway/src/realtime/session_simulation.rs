@@ -214,7 +214,7 @@ impl World {
             match effect {
                 Effect::Run(run) => running.push(run.0),
                 Effect::NoteEnds(_) => *ends = true,
-                Effect::Typing { .. } => {}
+                Effect::Typing { .. } | Effect::Watch(_) => {}
                 Effect::Authenticate(_) => unreachable!(),
             }
         }

@@ -249,6 +249,38 @@ fn commands_keep_their_order_and_are_answered_by_ref() {
 }
 
 #[test]
+fn typing_is_told_once_a_second_and_its_end_once() {
+    let mut rig = Rig::open();
+    let told = |rig: &mut Rig, typing: bool| {
+        rig.say(&json!({"type":"typing","conversationId":"d.alice.bob","typing":typing}));
+        rig.out.next_effect().is_some()
+    };
+    assert!(!told(&mut rig, false), "nothing has begun");
+    assert_eq!([true; 5].map(|typing| told(&mut rig, typing)), [true, true, true, false, false]);
+    assert_eq!([told(&mut rig, false), told(&mut rig, false)], [true, false]);
+    assert!(!told(&mut rig, true));
+    rig.pass(1);
+    assert!(told(&mut rig, true) && !told(&mut rig, true));
+}
+
+#[test]
+fn watching_is_an_effect_and_changes_are_frames() {
+    let mut rig = Rig::open();
+    let watch = json!({"type":"presence.watch","ref":"9","userIds":["bob"]});
+    for _ in 0..20 {
+        assert!(rig.say(&watch).is_empty());
+        let bob = UserId::parse("bob").unwrap();
+        assert_eq!(rig.out.next_effect(), Some(Effect::Watch(vec![bob])));
+    }
+    let said = rig.say(&watch);
+    assert_eq!((&said[0]["code"], &said[0]["ref"]), (&json!("rate_limited"), &json!("9")));
+    assert_eq!(rig.out.next_effect(), None);
+    let bob = UserId::parse("bob").unwrap();
+    let said = rig.input(Input::Presence(protocol::presence(&bob, true, None)));
+    assert_eq!(types(&said), ["presence"]);
+}
+
+#[test]
 fn typing_goes_to_conversations_of_ones_own_only() {
     let mut rig = Rig::open();
     assert!(

@@ -29,7 +29,10 @@ use super::{
     session::{Command, Effect, Ending, Input, Outbox, Refused, Session, Ticket},
     sync::Page,
 };
-use crate::auth::{AuthError, Identity};
+use crate::{
+    auth::{AuthError, Identity},
+    presence::{Arrival, Watcher},
+};
 
 /// Idle connections hold this much for reading; most frames are smaller.
 const READ_BUFFER_BYTES: usize = 1_024;
@@ -119,6 +122,8 @@ async fn live<S>(
         Session::new(shared.session.clone(), shared.hub.clone(), known, Instant::now());
     let mut commands = FuturesUnordered::new();
     let mut asking: Option<Pin<Box<dyn Future<Output = Asked> + Send>>> = None;
+    let mut here: Option<Arrival> = None;
+    let mut watcher: Option<Watcher> = None;
     let mut may_have_events = false;
     let mut draining = false;
     let timer = sleep_until(session.deadline().into());
@@ -146,7 +151,16 @@ async fn live<S>(
                             .now_or_never();
                     }
                 }
+                Effect::Watch(users) => {
+                    if let Some(me) = session.user() {
+                        let watch = || shared.presence.watcher(me.clone());
+                        watcher.get_or_insert_with(watch).replace(users);
+                    }
+                }
             }
+        }
+        if here.is_none() {
+            here = session.user().map(|user| shared.presence.arrive(user));
         }
         while may_have_events && (out.bytes() < ROOM_BYTES || session.has_overflowed()) {
             may_have_events = session.feed(ROOM_BYTES, Instant::now(), out);
@@ -188,6 +202,15 @@ async fn live<S>(
                 may_have_events = true;
             }
             () = woken(&session) => may_have_events = true,
+            () = watched(watcher.as_ref()), if out.bytes() < ROOM_BYTES => {
+                let mut frames = Vec::new();
+                if let Some(watcher) = &watcher {
+                    watcher.take(|frame| frames.push(frame));
+                }
+                for frame in frames {
+                    session.receive(Input::Presence(frame), Instant::now(), out);
+                }
+            }
             asked = poll_asked(&mut asking), if asking.is_some() => {
                 asking = None;
                 let now = Instant::now();
@@ -217,6 +240,13 @@ async fn live<S>(
 async fn woken(session: &Session) {
     match session.live() {
         Some(feed) => feed.woken().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn watched(watcher: Option<&Watcher>) {
+    match watcher {
+        Some(watcher) => watcher.woken().await,
         None => std::future::pending().await,
     }
 }

@@ -30,6 +30,15 @@ pub struct World {
     nats: Option<TestNats>,
 }
 
+/// Ends a gateway at once.
+pub struct Kill(std::sync::mpsc::Sender<()>);
+
+impl Kill {
+    pub fn now(self) {
+        self.0.send(()).unwrap();
+    }
+}
+
 /// What came back.
 #[derive(Debug)]
 pub struct Answer {
@@ -142,6 +151,27 @@ impl World {
         let world = Self { address, shutdown, env: self.env.clone(), nats: None };
         world.until_ready().await;
         world
+    }
+
+    /// A second gateway that can be killed: it gets to say nothing.
+    pub async fn gateway_to_kill(&self) -> (Self, Kill) {
+        let (ready, started) = tokio::sync::oneshot::channel();
+        let (kill, killed) = std::sync::mpsc::channel();
+        let like = Self {
+            address: String::new(),
+            shutdown: Shutdown::new(),
+            env: self.env.clone(),
+            nats: None,
+        };
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            let gateway = runtime.block_on(like.another_gateway());
+            assert!(ready.send(gateway).is_ok());
+            // An error is a test that is over.
+            let _ = killed.recv();
+            runtime.shutdown_background();
+        });
+        (started.await.unwrap(), Kill(kill))
     }
 
     async fn until_ready(&self) {

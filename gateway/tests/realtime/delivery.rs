@@ -97,19 +97,6 @@ async fn what_is_refused_is_an_error_with_its_ref() {
 }
 
 #[tokio::test]
-async fn typing_is_seen_by_the_other() {
-    let world = world();
-    let mut fred = Client::open(world, "fred", "d").await;
-    let mut gina = Client::open(world, "gina", "d").await;
-    fred.say(&json!({"type":"typing","conversationId":"d.fred.gina","typing":true})).await;
-    let seen = gina.until("typing").await;
-    assert_eq!(
-        seen.last().unwrap(),
-        &json!({"type":"typing","conversationId":"d.fred.gina","userId":"fred","typing":true})
-    );
-}
-
-#[tokio::test]
 async fn a_header_or_a_session_token_signs_in() {
     let world = world();
     let bearer = format!("Bearer {}", token("hans", parley_domain::Scope::User));

@@ -8,7 +8,8 @@ mod closing;
 mod delivery;
 mod outage;
 mod polling;
+mod presence;
 mod resuming;
 #[path = "../http/support.rs"]
-#[expect(dead_code, reason = "HTTP's tests need more of it")]
 mod support;
+mod typing;

@@ -18,13 +18,14 @@ use crate::{
 const NO_WAIT: Duration = Duration::ZERO;
 const LONG: Duration = Duration::from_secs(30);
 
-async fn realtime(world: &World, database: &str) -> Realtime {
+pub async fn realtime(world: &World, database: &str) -> Realtime {
     let nats = parley_nats::connect(&world.nats().url(), "test").await.unwrap();
     let deployment = parley_nats::topology::find(&nats).await.unwrap().unwrap();
     let deps = Deps {
         commands: Commands::new(nats.clone(), deployment.shards, ClientConfig::default()),
         nats,
         deployment,
+        replicas: 1,
         pool: parley_projections::connect(database, "test", 2).unwrap(),
         clock: Arc::new(SystemClock),
         shutdown: Shutdown::new(),
@@ -32,6 +33,16 @@ async fn realtime(world: &World, database: &str) -> Realtime {
     let realtime = Realtime::start(RealtimeConfig::default(), deps).await.unwrap();
     realtime.hub().until_ready().await;
     realtime
+}
+
+/// Somebody whose token holds for a minute.
+pub fn caller(user: &str) -> Identity {
+    Identity {
+        user_id: UserId::parse(user).unwrap(),
+        device_id: None,
+        scope: Scope::User,
+        expires_at: parley_domain::Timestamp::from_unix_millis(now().unix_millis() + 60_000),
+    }
 }
 
 fn versions(answer: &SyncAnswer) -> Vec<u64> {
@@ -75,13 +86,7 @@ async fn a_stream_is_a_session_that_only_listens() {
     let world = World::start(&database).await;
     let realtime = realtime(&world, &database).await;
     let mut yola = Client::open(&world, "yola", "d").await;
-    let caller = || Identity {
-        user_id: UserId::parse("zeno").unwrap(),
-        device_id: None,
-        scope: Scope::User,
-        expires_at: parley_domain::Timestamp::from_unix_millis(now().unix_millis() + 60_000),
-    };
-    let mut frames = realtime.subscribe(caller(), None);
+    let mut frames = realtime.subscribe(caller("zeno"), None);
     let mut next = async |kind: &str| loop {
         let frame: Value = serde_json::from_str(&frames.next().await.unwrap()).unwrap();
         if frame["type"] == kind {
@@ -93,7 +98,7 @@ async fn a_stream_is_a_session_that_only_listens() {
     assert_eq!(next("event").await["event"]["data"]["body"]["text"], "hello");
     drop(frames);
 
-    let mut again = realtime.subscribe(caller(), caught_up["token"].as_str());
+    let mut again = realtime.subscribe(caller("zeno"), caught_up["token"].as_str());
     let texts: Vec<String> = (&mut again).take(3).map(|frame| frame.to_string()).collect().await;
     assert!(texts[0].contains("ready") && texts[1].contains("caughtUp"), "{texts:?}");
     assert!(texts[2].contains("hello"), "{texts:?}");

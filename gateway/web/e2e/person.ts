@@ -52,6 +52,11 @@ export class Person {
     await expect(this.page.getByTestId('composer')).toBeVisible();
   }
 
+  /** What the open conversation says of the other person. */
+  presence(): Locator {
+    return this.page.getByTestId('presence');
+  }
+
   async looksAway(): Promise<void> {
     await this.page.goto('/#/');
     await expect(this.page.getByTestId('composer')).toHaveCount(0);

@@ -10,6 +10,7 @@ mod inbox;
 mod loading;
 mod log;
 mod poison;
+mod presence;
 mod projecting;
 mod summary;
 mod support;

@@ -6,11 +6,13 @@
 use std::borrow::Cow;
 
 use parley_domain::{
-    Action, Body, ClientMessageId, ConversationId, DeviceId, InvalidBody, InvalidId,
+    Action, Body, ClientMessageId, ConversationId, DeviceId, InvalidBody, InvalidId, UserId,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use smol_str::SmolStr;
+
+use crate::presence::MAX_WATCHED;
 
 /// The longest `ref`: it is kept until its answer is sent.
 pub const MAX_REF_BYTES: usize = 128;
@@ -33,6 +35,11 @@ pub enum ClientFrame {
     Typing {
         conversation_id: ConversationId,
         typing: bool,
+    },
+    /// `presence.watch`: at most [`MAX_WATCHED`].
+    Watch {
+        r#ref: Option<SmolStr>,
+        user_ids: Vec<UserId>,
     },
     Ping,
 }
@@ -109,6 +116,8 @@ struct Fields<'a> {
     #[serde(borrow, default)]
     typing: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    user_ids: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     session_token: Option<&'a RawValue>,
     #[serde(borrow, default)]
     device_id: Option<&'a RawValue>,
@@ -140,9 +149,10 @@ pub fn parse(text: &str) -> Result<ClientFrame, Unusable> {
                 Err(reason) => Err(reason.rejected(r#ref)),
             }
         }
+        "presence.watch" => watch(&fields, r#ref),
         "ping" => Ok(ClientFrame::Ping),
         "hello" => Ok(ClientFrame::Hello(hello(&fields)?)),
-        "message.edit" | "message.delete" | "presence.watch" => {
+        "message.edit" | "message.delete" => {
             let message = format!("this server does not support {} yet", fields.r#type);
             Err(Unusable::Rejected(Rejected { r#ref, code: "unsupported", message }))
         }
@@ -157,6 +167,20 @@ fn hello(fields: &Fields<'_>) -> Result<Hello, Malformed> {
         device_id: DeviceId::parse(&device).map_err(|_| Malformed::DeviceId)?,
         since: text_field(fields.since)?,
     })
+}
+
+fn watch(fields: &Fields<'_>, r#ref: Option<SmolStr>) -> Result<ClientFrame, Unusable> {
+    let names: Vec<Cow<'_, str>> = json(fields.user_ids).ok_or(Malformed::Field)?;
+    if names.len() > MAX_WATCHED {
+        let most = Reason::Field("userIds", "it names at most 100 people");
+        return Err(most.rejected(r#ref));
+    }
+    let user_ids: Result<Vec<UserId>, InvalidId> =
+        names.iter().map(|name| UserId::parse(name)).collect();
+    match user_ids {
+        Ok(user_ids) => Ok(ClientFrame::Watch { r#ref, user_ids }),
+        Err(invalid) => Err(Reason::from(invalid).rejected(r#ref)),
+    }
 }
 
 fn command(

@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::*;
 
@@ -40,6 +41,11 @@ fn the_contracts_frames_are_read() {
         parse(r#"{"type":"typing","conversationId":"d.alice.bob","typing":true}"#),
         Ok(ClientFrame::Typing { typing: true, .. })
     ));
+    let bob = UserId::parse("bob").unwrap();
+    assert_eq!(
+        parse(r#"{"type":"presence.watch","userIds":["bob"]}"#),
+        Ok(ClientFrame::Watch { r#ref: None, user_ids: vec![bob] })
+    );
     assert_eq!(
         parse(r#"{"type":"sync","ref":"4","since":"T"}"#),
         Ok(ClientFrame::Sync { r#ref: Some("4".into()), since: Some("T".into()) })
@@ -87,6 +93,10 @@ fn what_is_not_a_frame_is_malformed() {
         parse(r#"{"type":"typing","conversationId":"d.a.b"}"#),
         Err(Malformed::Field.into())
     );
+    for users in ["", r#","userIds":"bob""#, r#","userIds":[1]"#, r#","userIds":null"#] {
+        let text = format!(r#"{{"type":"presence.watch"{users}}}"#);
+        assert_eq!(parse(&text), Err(Malformed::Field.into()), "{text}");
+    }
 }
 
 #[test]
@@ -120,7 +130,12 @@ fn what_cannot_be_done_is_answered_by_name() {
         );
         assert_eq!(rejected(&text), answer("invalid_body"), "{through}");
     }
-    for later in ["message.edit", "message.delete", "presence.watch"] {
+    let watch = |users: &[&str]| {
+        rejected(&json!({"type":"presence.watch","ref":"7","userIds":users}).to_string())
+    };
+    assert_eq!(watch(&["a b"]), answer("invalid_id"));
+    assert_eq!(watch(&["a"; MAX_WATCHED + 1]), answer("invalid_body"));
+    for later in ["message.edit", "message.delete"] {
         assert_eq!(rejected(&format!(r#"{{"type":"{later}","ref":"7"}}"#)), answer("unsupported"));
     }
 }

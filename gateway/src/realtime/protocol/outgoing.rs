@@ -1,6 +1,6 @@
 //! What a client is told.
 
-use parley_domain::{ClientMessageId, ConversationId, DeviceId, UserId};
+use parley_domain::{ClientMessageId, ConversationId, DeviceId, Timestamp, UserId};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -55,6 +55,12 @@ enum ServerFrame<'a> {
         conversation_id: &'a ConversationId,
         user_id: &'a UserId,
         typing: bool,
+    },
+    Presence {
+        user_id: &'a UserId,
+        state: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        last_seen_at: Option<Timestamp>,
     },
     Token {
         token: &'a str,
@@ -141,6 +147,12 @@ pub fn typing(conversation_id: &ConversationId, user_id: &UserId, typing: bool) 
     ServerFrame::Typing { conversation_id, user_id, typing }.written()
 }
 
+/// `last_seen_at` is for those who are offline.
+pub fn presence(user_id: &UserId, is_online: bool, last_seen_at: Option<Timestamp>) -> Frame {
+    let state = if is_online { "online" } else { "offline" };
+    ServerFrame::Presence { user_id, state, last_seen_at }.written()
+}
+
 pub fn token(token: &str) -> Frame {
     ServerFrame::Token { token }.written()
 }
@@ -198,6 +210,14 @@ mod tests {
             (
                 typing(&id, &alice, true),
                 r#"{"type":"typing","conversationId":"d.alice.bob","userId":"alice","typing":true}"#,
+            ),
+            (
+                presence(&alice, true, None),
+                r#"{"type":"presence","userId":"alice","state":"online"}"#,
+            ),
+            (
+                presence(&alice, false, Timestamp::parse("2026-11-21T09:45:00.123Z")),
+                r#"{"type":"presence","userId":"alice","state":"offline","lastSeenAt":"2026-11-21T09:45:00.123Z"}"#,
             ),
             (token("T"), r#"{"type":"token","token":"T"}"#),
             (draining(1_200), r#"{"type":"draining","reconnectAfterMs":1200}"#),

@@ -2,14 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use parley_domain::{Action, Actor, ConversationId, DeviceId};
+use parley_domain::{Action, Actor, ConversationId, DeviceId, UserId};
 use smol_str::SmolStr;
 
-use super::{Command, Effect, Outbox, Ticket, Who, catch_up::CatchUp, reject};
+use super::{
+    Command, Effect, FloodConfig, Outbox, Ticket, Who, catch_up::CatchUp, flood::Flood, reject,
+};
 use crate::realtime::{
     feed::Feed,
     hub::listeners,
-    protocol::{self, Rejected},
+    protocol::{self, ErrorFrame, Rejected},
 };
 
 #[derive(Debug)]
@@ -23,7 +25,18 @@ pub(super) struct Open {
     pub(super) token_due: bool,
     /// What the last token covered, to see that nothing has moved.
     token_sum: u64,
+    typing: Flood,
+    /// Others have been told of typing, and not yet that it has ended.
+    is_typing: bool,
+    watching: Flood,
 }
+
+/// Typing is shown for three seconds, so that saying it each second is plenty; a few in a row are
+/// somebody who looks into several conversations.
+const TYPING: FloodConfig = FloodConfig { frames_per_second: 1, burst_frames: 3 };
+/// Each may have a hundred people told of.
+const WATCHING: FloodConfig = FloodConfig { frames_per_second: 1, burst_frames: 20 };
+const WATCH_AGAIN_MS: u64 = 1_000;
 
 impl Open {
     pub(super) fn new(who: Who, device_id: DeviceId, feed: Feed, now: Instant) -> Self {
@@ -35,6 +48,9 @@ impl Open {
             token_at: now,
             token_due: false,
             token_sum: 0,
+            typing: Flood::new(now),
+            is_typing: false,
+            watching: Flood::new(now),
         }
     }
 
@@ -53,14 +69,37 @@ impl Open {
         &mut self,
         conversation_id: ConversationId,
         typing: bool,
+        now: Instant,
         out: &mut Outbox,
     ) {
-        if listeners(&conversation_id, self.actor.user_id.as_str()).is_some() {
-            out.run(Effect::Typing { conversation_id, typing });
-        } else {
+        if listeners(&conversation_id, self.actor.user_id.as_str()).is_none() {
             let message = "there is no such conversation".to_owned();
-            reject(Rejected { r#ref: None, code: "not_found", message }, out);
+            return reject(Rejected { r#ref: None, code: "not_found", message }, out);
         }
+        // Too often is not told, and nothing is lost: the next one is.
+        let is_told = if typing { self.typing.admit(TYPING, now) } else { self.is_typing };
+        if is_told {
+            self.is_typing = typing;
+            out.run(Effect::Typing { conversation_id, typing });
+        }
+    }
+
+    pub(super) fn watch(
+        &mut self,
+        r#ref: Option<SmolStr>,
+        user_ids: Vec<UserId>,
+        now: Instant,
+        out: &mut Outbox,
+    ) {
+        if self.watching.admit(WATCHING, now) {
+            return out.run(Effect::Watch(user_ids));
+        }
+        out.send(protocol::error(ErrorFrame {
+            r#ref: r#ref.as_deref(),
+            code: "rate_limited",
+            message: "too many changes of who is watched",
+            retry_after_ms: WATCH_AGAIN_MS,
+        }));
     }
 
     /// When to send the next token, if one is to be sent.

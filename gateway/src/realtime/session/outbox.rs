@@ -2,12 +2,12 @@
 
 use std::{borrow::Cow, collections::VecDeque};
 
-use parley_domain::{Action, Actor, ConversationId};
+use parley_domain::{Action, Actor, ConversationId, UserId};
 use smol_str::SmolStr;
 
 use crate::realtime::protocol::{Close, Frame};
 
-/// Something that takes I/O. Each but `Typing` is answered by an input.
+/// Something that takes I/O. Each but `Typing` and `Watch` is answered by an input.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Check a session token; answered by `Input::Authenticated`.
@@ -18,6 +18,8 @@ pub enum Effect {
     Run(Box<(Ticket, Command)>),
     /// Tell the others of a conversation, or leave it.
     Typing { conversation_id: ConversationId, typing: bool },
+    /// Watch these people instead; each `Input::Presence` is one of them.
+    Watch(Vec<UserId>),
 }
 
 /// Never shown.

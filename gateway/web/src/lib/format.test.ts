@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { socketUrl } from './address';
-import { fileSize, initials, pieces, preview, price, safeUrl, shortTime } from './format';
+import { fileSize, initials, lastSeen, pieces, preview, price, safeUrl, shortTime } from './format';
 import { countCharacters, directMembers, isUserId, toBody, toMessage } from './protocol';
 import { parseFrame } from './frames';
 import { conversationIn, hrefOf } from './router.svelte';
@@ -13,6 +13,21 @@ describe('words', () => {
     [new Date(2026, 10, 21, 11, 55), '5 min'],
     [new Date(2026, 10, 20, 23, 59), 'Yesterday'],
   ])('say when: %s', (at, expected) => expect(shortTime(at.toISOString(), now)).toBe(expected));
+
+  it.each([
+    [new Date(2026, 10, 21, 11, 59, 30), /^Last seen just now$/],
+    [new Date(2026, 10, 21, 12, 0, 30), /^Last seen just now$/],
+    [new Date(2026, 10, 21, 11, 55), /^Last seen 5 min ago$/],
+    [new Date(2026, 10, 21, 8, 5), /^Last seen at .*8.05/],
+    [new Date(2026, 10, 20, 23, 59), /^Last seen yesterday at .*59/],
+    [new Date(2026, 10, 3, 8, 5), /^Last seen on .*3/],
+    [new Date(2024, 10, 3, 8, 5), /^Last seen on .*2024/],
+  ])('say when somebody was there: %s', (at, expected) => expect(lastSeen(at.toISOString(), now)).toMatch(expected));
+
+  it('say nothing of a time that is not known', () => {
+    expect(lastSeen(undefined, now)).toBe('');
+    expect(lastSeen('soon', now)).toBe('');
+  });
 
   it.each([
     ['alice', 'A'],

@@ -51,6 +51,19 @@ export function shortTime(iso: string, now: Date): string {
   return at.getFullYear() === now.getFullYear() ? dayMonth(at) : dayMonthYear(at);
 }
 
+/** Beside the name of somebody who is not there. */
+export function lastSeen(iso: string | undefined, now: Date): string {
+  const at = iso ? parsed(iso) : null;
+  if (!at) return '';
+  const age = now.getTime() - at.getTime();
+  if (age < MINUTE) return 'Last seen just now';
+  if (age < 60 * MINUTE) return `Last seen ${Math.floor(age / MINUTE)} min ago`;
+  const days = daysBetween(at, now);
+  if (days <= 0) return `Last seen at ${hourMinute(at)}`;
+  if (days === 1) return `Last seen yesterday at ${hourMinute(at)}`;
+  return `Last seen on ${at.getFullYear() === now.getFullYear() ? dayMonth(at) : dayMonthYear(at)}`;
+}
+
 /** For the separators between days. */
 export function dayLabel(iso: string, now: Date): string {
   const at = parsed(iso);

@@ -10,6 +10,8 @@ export class People {
   /** conversationId → who types there */
   typing = $state.raw<Readonly<Record<string, readonly string[]>>>({});
   online = $state.raw<ReadonlySet<string>>(new Set());
+  /** userId → when they left; only of those who are not online, and not of all */
+  lastSeen = $state.raw<Readonly<Record<string, string>>>({});
   #timers = new Map<string, ReturnType<typeof setTimeout>>();
   #watched = '';
   #saidAt = 0;
@@ -23,6 +25,8 @@ export class People {
       if (frame.state === 'online') next.add(frame.userId);
       else next.delete(frame.userId);
       this.online = next;
+      const { [frame.userId]: _, ...others } = this.lastSeen;
+      this.lastSeen = frame.state === 'offline' && frame.lastSeenAt ? { ...others, [frame.userId]: frame.lastSeenAt } : others;
       return;
     }
     const { conversationId, userId } = frame;
@@ -63,6 +67,7 @@ export class People {
     this.#saidIn = '';
     this.typing = {};
     this.online = new Set();
+    this.lastSeen = {};
   }
 
   #setTyping(conversationId: string, userId: string, typing: boolean): void {
