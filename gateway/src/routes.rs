@@ -12,6 +12,7 @@ mod connect;
 mod conversation;
 mod delivery_cursor;
 mod dev_token;
+mod devices;
 pub mod extract;
 mod health;
 mod history;
@@ -26,6 +27,7 @@ mod receipts;
 mod send_message;
 mod stream;
 mod sync;
+mod unlink_device;
 
 use axum::{
     Router,
@@ -74,6 +76,8 @@ fn endpoints(state: &AppState) -> Vec<Endpoint> {
         read_cursor::endpoint(),
         delivery_cursor::endpoint(),
         receipts::endpoint(),
+        devices::endpoint(),
+        unlink_device::endpoint(),
         sync::endpoint(),
         stream::endpoint(),
         connect::endpoint(),

@@ -82,14 +82,14 @@ pub struct Span {
 #[derive(Debug, Clone, Copy)]
 pub struct Logged<'a> {
     pub position: u64,
-    /// The NATS subject, `dm.evt.<shard>.<conversation>`.
+    /// The NATS subject, `dm.evt.<shard>.<conversation or account>`.
     pub subject: &'a str,
     pub payload: &'a [u8],
 }
 
 /// An event on its way to its audience.
 struct Routed<'a> {
-    audience: [&'a str; 2],
+    audience: Audience<'a>,
     frame: Frame,
 }
 
@@ -155,7 +155,9 @@ impl Hub {
             let mut ring = lock(&state.ring);
             for (position, event) in &batch {
                 match event {
-                    Some(event) => ring.push(*position, event.audience, event.frame.clone()),
+                    Some(event) => {
+                        ring.push(*position, event.audience.users(), event.frame.clone())
+                    }
                     None => ring.skip(*position),
                 }
             }
@@ -167,7 +169,7 @@ impl Hub {
         for (position, event) in batch {
             let Some(Routed { audience, frame }) = event else { continue };
             let delivery = Delivery { place: Some((shard, position)), frame };
-            for user in audience {
+            for user in audience.users() {
                 deliveries += self.registry.deliver(user, &delivery);
             }
             events += 1;
@@ -183,7 +185,7 @@ impl Hub {
         let frame = protocol::event(message.payload);
         match (audience, event, frame) {
             (Some(audience), Ok(_), Some(frame)) => Some(Routed { audience, frame }),
-            // What a later version adds for groups and accounts concerns nobody here yet.
+            // What a later version adds for groups concerns nobody here yet.
             (None, Ok(_), Some(_)) => None,
             (_, Err(_), _) | (_, _, None) => {
                 let position = message.position;
@@ -291,12 +293,33 @@ impl Hub {
     }
 }
 
-/// The two people of `dm.evt.<shard>.d.<lo>.<hi>`. Only Parley writes there, and what is no id
-/// names no session.
-fn audience(subject: &str) -> Option<[&str; 2]> {
-    let (_shard, conversation) = subject.strip_prefix("dm.evt.")?.split_once('.')?;
-    let (lo, hi) = conversation.strip_prefix("d.")?.split_once('.')?;
-    Some([lo, hi])
+/// Whose sessions an event is for.
+#[derive(Debug, Clone, Copy)]
+enum Audience<'a> {
+    Both([&'a str; 2]),
+    One([&'a str; 1]),
+}
+
+impl<'a> Audience<'a> {
+    fn users(&self) -> impl Iterator<Item = &'a str> {
+        match self {
+            Self::Both(users) => users.as_slice(),
+            Self::One(user) => user.as_slice(),
+        }
+        .iter()
+        .copied()
+    }
+}
+
+/// The two people of `dm.evt.<shard>.d.<lo>.<hi>`, or the one of `dm.evt.<shard>.a.<userId>`. Only
+/// Parley writes there, and what is no id names no session.
+fn audience(subject: &str) -> Option<Audience<'_>> {
+    let (_shard, about) = subject.strip_prefix("dm.evt.")?.split_once('.')?;
+    if let Some(user) = about.strip_prefix("a.") {
+        return Some(Audience::One([user]));
+    }
+    let (lo, hi) = about.strip_prefix("d.")?.split_once('.')?;
+    Some(Audience::Both([lo, hi]))
 }
 
 /// Who is told that `by` types in this conversation.

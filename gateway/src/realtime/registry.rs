@@ -148,7 +148,7 @@ impl Registry {
 }
 
 /// Nothing here is left half-done by a panic, so a poisoned lock is as good as another.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -5,11 +5,11 @@
 
 mod arbitrary;
 mod conversations;
+mod devices;
 mod edge;
 mod handshake;
 mod openapi;
 mod outage;
 mod sessions;
-#[expect(dead_code, reason = "the sockets' tests need more of it")]
 mod support;
 mod syncing;

@@ -6,9 +6,9 @@
 mod client;
 mod closing;
 mod delivery;
+mod devices;
 mod outage;
 mod polling;
 mod resuming;
 #[path = "../http/support.rs"]
-#[expect(dead_code, reason = "HTTP's tests need more of it")]
 mod support;

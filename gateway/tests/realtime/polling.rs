@@ -78,6 +78,7 @@ async fn a_stream_is_a_session_that_only_listens() {
     let caller = || Identity {
         user_id: UserId::parse("zeno").unwrap(),
         device_id: None,
+        registration: None,
         scope: Scope::User,
         expires_at: parley_domain::Timestamp::from_unix_millis(now().unix_millis() + 60_000),
     };

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use parley_domain::{Action, Actor, ConversationId, DeviceId};
+use parley_domain::{Action, Actor, ConversationId, DeviceId, UserId};
 use smol_str::SmolStr;
 
 use super::{Command, Effect, Outbox, Ticket, Who, catch_up::CatchUp, reject};
@@ -15,6 +15,7 @@ use crate::realtime::{
 #[derive(Debug)]
 pub(super) struct Open {
     actor: Actor,
+    registration: Option<u64>,
     pub(super) expires_at: Instant,
     pub(super) feed: Feed,
     pub(super) catch_up: CatchUp,
@@ -28,6 +29,7 @@ pub(super) struct Open {
 impl Open {
     pub(super) fn new(who: Who, device_id: DeviceId, feed: Feed, now: Instant) -> Self {
         Self {
+            registration: who.registration,
             actor: Actor { user_id: who.user_id, device_id: Some(device_id), scope: who.scope },
             expires_at: who.expires_at,
             feed,
@@ -36,6 +38,11 @@ impl Open {
             token_due: false,
             token_sum: 0,
         }
+    }
+
+    pub(super) fn device(&self) -> Option<(&UserId, &DeviceId, Option<u64>)> {
+        let device = self.actor.device_id.as_ref()?;
+        Some((&self.actor.user_id, device, self.registration))
     }
 
     pub(super) fn command(
