@@ -1,8 +1,8 @@
-//! The conversations of a shard in its owner's memory.
+//! The aggregates of one sort of a shard, in its owner's memory.
 //!
-//! Memory covers every event behind the *floor*: whatever a conversation did since then is in its
-//! entry. A conversation leaves memory only when the views have its last event, and the floor rises
-//! to it; so a state loaded from views that have passed the floor is complete.
+//! Memory covers every event behind the *floor*: whatever an aggregate did since then is in its
+//! entry. It leaves memory only when the views have its last event, and the floor rises to that; so
+//! a state loaded from views that have passed the floor is complete.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -13,78 +13,75 @@ use std::{
 };
 
 use lru::LruCache;
-use parley_domain::{Conversation, ConversationId, Event};
+use parley_domain::Event;
 use parley_nats::{
     Failure,
     event_store::{Held, States},
 };
 use tokio::sync::{OwnedMutexGuard, watch};
 
-use crate::{config::OwnerConfig, loader::Loader};
+use crate::{config::CacheConfig, loader::Loader, served::Served};
 
 /// What an entry costs besides its state, in bytes.
 const ENTRY_BYTES: usize = 256;
-/// What an event that waits for its conversation's state costs, in bytes; about.
+/// What an event that waits for its aggregate's state costs, in bytes; about.
 const REMEMBERED_BYTES: usize = 1_024;
 /// How many of the least recently used are looked at to make room for one.
 const CANDIDATES: usize = 32;
 
 /// Bounded by bytes; see the module.
-#[derive(Debug)]
-pub struct Cache {
-    inner: Mutex<Inner>,
+pub struct Cache<A: Served> {
+    inner: Mutex<Inner<A>>,
     loader: Loader,
     /// How far the views are, as last heard.
     checkpoint: watch::Receiver<u64>,
-    config: OwnerConfig,
+    config: CacheConfig,
 }
 
-#[derive(Debug)]
-struct Inner {
-    entries: LruCache<ConversationId, Arc<Entry>>,
+struct Inner<A: Served> {
+    entries: LruCache<A::Id, Arc<Entry<A>>>,
     bytes: usize,
     floor: u64,
 }
 
-#[derive(Debug)]
-struct Entry {
-    slot: Arc<tokio::sync::Mutex<Slot>>,
+struct Entry<A> {
+    slot: Arc<tokio::sync::Mutex<Slot<A>>>,
     /// Copies of what the slot holds, readable without holding it.
     position: AtomicU64,
     bytes: AtomicUsize,
 }
 
-#[derive(Debug, Default)]
-struct Slot {
-    held: Held<Conversation>,
+#[derive(Default)]
+struct Slot<A> {
+    held: Held<A>,
     /// Whether `held` has the events up to the floor; until then only those in `since` are here.
     loaded: bool,
     since: Vec<Event>,
 }
 
-/// A conversation that one command holds.
-pub struct Guard {
-    slot: OwnedMutexGuard<Slot>,
-    entry: Arc<Entry>,
-    cache: Arc<Cache>,
+/// An aggregate that one command holds.
+pub struct Guard<A: Served> {
+    slot: OwnedMutexGuard<Slot<A>>,
+    entry: Arc<Entry<A>>,
+    cache: Arc<Cache<A>>,
 }
 
-impl Cache {
+impl<A: Served> Cache<A> {
     /// Empty, with memory of nothing up to `floor`.
     pub fn new(
         floor: u64,
         loader: Loader,
         checkpoint: watch::Receiver<u64>,
-        config: OwnerConfig,
+        config: CacheConfig,
     ) -> Self {
         let inner = Inner { entries: LruCache::unbounded(), bytes: 0, floor };
         Self { inner: Mutex::new(inner), loader, checkpoint, config }
     }
 
-    /// Takes in an event of the log's end, before the first command. Its conversation is completed
+    /// Takes in an event of the log's end, before the first command. Its aggregate is completed
     /// when somebody asks for it.
-    pub fn remember(&self, event: Event, position: u64) {
-        let entry = self.entry(&event.subject);
+    pub fn remember(&self, id: &A::Id, event: Event, position: u64) {
+        let entry = self.entry(id);
         entry.position.fetch_max(position, Ordering::Relaxed);
         if let Ok(mut slot) = entry.slot.try_lock() {
             slot.held.position = position;
@@ -98,8 +95,8 @@ impl Cache {
         self.inner().bytes
     }
 
-    async fn check_out(self: &Arc<Self>, id: &str) -> Result<Guard, Failure> {
-        let id = ConversationId::parse(id).map_err(|error| Failure::Views(error.to_string()))?;
+    async fn check_out(self: &Arc<Self>, id: &str) -> Result<Guard<A>, Failure> {
+        let id = A::parse_id(id).map_err(|error| Failure::Views(error.to_string()))?;
         let entry = self.entry(&id);
         if self.bytes() > self.config.pinned_bytes {
             return Err(Failure::Overloaded("the views are too far behind"));
@@ -107,18 +104,17 @@ impl Cache {
         let mut slot = Arc::clone(&entry.slot).lock_owned().await;
         if !slot.loaded {
             let floor = self.inner().floor;
-            let mut state = self.loader.load(&id, floor).await?;
-            for event in &slot.since {
-                state.evolve(event);
+            let mut state: A = self.loader.load(&id, floor).await?;
+            for event in std::mem::take(&mut slot.since) {
+                state.apply(event);
             }
-            slot.since = Vec::new();
             slot.held.state = state;
             slot.loaded = true;
         }
         Ok(Guard { slot, entry, cache: Arc::clone(self) })
     }
 
-    fn entry(&self, id: &ConversationId) -> Arc<Entry> {
+    fn entry(&self, id: &A::Id) -> Arc<Entry<A>> {
         let mut inner = self.inner();
         if let Some(entry) = inner.entries.get(id) {
             return Arc::clone(entry);
@@ -136,7 +132,7 @@ impl Cache {
         entry
     }
 
-    fn account(&self, entry: &Entry, bytes: usize) {
+    fn account(&self, entry: &Entry<A>, bytes: usize) {
         let before = entry.bytes.swap(bytes, Ordering::Relaxed);
         if before != bytes {
             let mut inner = self.inner();
@@ -144,15 +140,15 @@ impl Cache {
         }
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
+    fn inner(&self) -> MutexGuard<'_, Inner<A>> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Inner {
+impl<A: Served> Inner<A> {
     /// Drops what was used least, as far as the views have it and nobody holds it.
     fn make_room(&mut self, checkpoint: u64, limit: usize) {
-        let candidates: Vec<(ConversationId, u64, usize)> = self
+        let candidates: Vec<(A::Id, u64, usize)> = self
             .entries
             .iter()
             .rev()
@@ -179,21 +175,21 @@ impl Inner {
     }
 }
 
-impl Deref for Guard {
-    type Target = Held<Conversation>;
+impl<A: Served> Deref for Guard<A> {
+    type Target = Held<A>;
 
     fn deref(&self) -> &Self::Target {
         &self.slot.held
     }
 }
 
-impl DerefMut for Guard {
+impl<A: Served> DerefMut for Guard<A> {
     fn deref_mut(&mut self) -> &mut Self::Target {
         &mut self.slot.held
     }
 }
 
-impl Drop for Guard {
+impl<A: Served> Drop for Guard<A> {
     fn drop(&mut self) {
         self.entry.position.fetch_max(self.slot.held.position, Ordering::Relaxed);
         self.cache.account(&self.entry, ENTRY_BYTES + self.slot.held.state.size_bytes());
@@ -201,13 +197,12 @@ impl Drop for Guard {
 }
 
 /// The cache as the event store sees it.
-#[derive(Debug, Clone)]
-pub struct SharedCache(pub Arc<Cache>);
+pub struct SharedCache<A: Served>(pub Arc<Cache<A>>);
 
-impl States<Conversation> for SharedCache {
-    type Guard = Guard;
+impl<A: Served> States<A> for SharedCache<A> {
+    type Guard = Guard<A>;
 
-    async fn check_out(&self, id: &str) -> Result<Guard, Failure> {
+    async fn check_out(&self, id: &str) -> Result<Guard<A>, Failure> {
         self.0.check_out(id).await
     }
 }

@@ -22,12 +22,40 @@ pub struct Config {
 /// Bounds of a shard's owner.
 #[derive(Debug, Clone)]
 pub struct OwnerConfig {
-    /// Conversations kept in memory, a shard.
-    pub cache_bytes: usize,
-    /// The same, with those that the views do not have yet; over it commands are refused.
-    pub pinned_bytes: usize,
+    /// Conversations and accounts kept in memory, a shard.
+    pub cache: CacheConfig,
     /// Commands of a shard that are under way at once.
     pub commands: usize,
+}
+
+/// Bounds of what is kept in memory.
+#[derive(Debug, Clone, Copy)]
+pub struct CacheConfig {
+    pub cache_bytes: usize,
+    /// The same, with what the views do not have yet; over it commands are refused.
+    pub pinned_bytes: usize,
+}
+
+impl CacheConfig {
+    /// An account is small beside a conversation with its last messages, and asked less often.
+    const ACCOUNTS: usize = 8;
+
+    /// The part of it that conversations may fill.
+    pub(crate) fn conversations(self) -> Self {
+        let accounts = self.accounts();
+        Self {
+            cache_bytes: self.cache_bytes - accounts.cache_bytes,
+            pinned_bytes: self.pinned_bytes - accounts.pinned_bytes,
+        }
+    }
+
+    /// The part of it that accounts may fill.
+    pub(crate) fn accounts(self) -> Self {
+        Self {
+            cache_bytes: self.cache_bytes / Self::ACCOUNTS,
+            pinned_bytes: self.pinned_bytes / Self::ACCOUNTS,
+        }
+    }
 }
 
 impl Config {
@@ -52,12 +80,18 @@ impl Config {
             },
             client: client(env),
             owner: OwnerConfig {
-                cache_bytes: env.bytes("PARLEY_CACHE_BYTES", 256 * MIB, MIB..=1024 * 1024 * MIB),
-                pinned_bytes: env.bytes(
-                    "PARLEY_CACHE_PINNED_BYTES",
-                    1024 * MIB,
-                    MIB..=1024 * 1024 * MIB,
-                ),
+                cache: CacheConfig {
+                    cache_bytes: env.bytes(
+                        "PARLEY_CACHE_BYTES",
+                        256 * MIB,
+                        MIB..=1024 * 1024 * MIB,
+                    ),
+                    pinned_bytes: env.bytes(
+                        "PARLEY_CACHE_PINNED_BYTES",
+                        1024 * MIB,
+                        MIB..=1024 * 1024 * MIB,
+                    ),
+                },
                 commands: env.usize("PARLEY_COMMANDS_IN_FLIGHT", 10_000, 1..=1_000_000),
             },
         }

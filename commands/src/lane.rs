@@ -9,7 +9,6 @@ use std::{collections::BTreeMap, time::Duration};
 use async_nats::{Message, StatusCode, Subject, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use parley_domain::Answer;
 use parley_nats::{Connection, subjects::shard_subject};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -32,7 +31,7 @@ const TICK: Duration = Duration::from_millis(50);
 pub struct Job {
     pub payload: Bytes,
     pub deadline: Instant,
-    pub done: oneshot::Sender<Result<Answer, Problem>>,
+    pub done: oneshot::Sender<Reply>,
 }
 
 #[derive(Debug)]
@@ -154,13 +153,11 @@ impl Lane {
         }
         // The second answer to a command that was sent twice finds nobody.
         let Some(sent) = self.sent.remove(&number) else { return };
-        let answer = match serde_json::from_slice(&reply.payload) {
-            Ok(Reply::Answer(answer)) => Ok(answer),
-            Ok(Reply::Problem(problem)) => Err(problem),
-            Err(error) => Err(Problem::new(Code::Internal, error.to_string())),
-        };
+        let reply = serde_json::from_slice(&reply.payload).unwrap_or_else(|error| {
+            Reply::Problem(Problem::new(Code::Internal, error.to_string()))
+        });
         // A caller that has gone does not want it any more.
-        drop(sent.job.done.send(answer));
+        drop(sent.job.done.send(reply));
         if matches!(self.state, State::Probing(_)) {
             self.open().await;
         }
@@ -202,7 +199,7 @@ impl Lane {
         for number in late {
             if let Some(sent) = self.sent.remove(&number) {
                 let problem = Problem::unavailable("no server took the command in time");
-                drop(sent.job.done.send(Err(problem)));
+                drop(sent.job.done.send(Reply::Problem(problem)));
             }
         }
         let unanswered = |sent: &Sent| sent.until.is_some_and(|until| until <= now);

@@ -1,51 +1,56 @@
-//! A conversation's state when it is not in memory: from the views, or from the log itself.
+//! An aggregate's state when it is not in memory: from the views, or from the log itself.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use parley_domain::{Conversation, ConversationId, Event};
-use parley_nats::{Connection, Failure, read::read_conversation};
+use parley_domain::Event;
+use parley_nats::{Connection, Failure, read::read_subject};
+use parley_projections::Loaded;
 use sqlx::PgPool;
 use tokio::time::Instant;
+
+use crate::served::Served;
 
 /// How long a database that did not answer is left alone.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long the database may take before the log is read instead.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Loads the conversations of one shard.
-#[derive(Debug)]
+/// Loads the aggregates of one shard; clones know of the same outage.
+#[derive(Debug, Clone)]
 pub struct Loader {
     pool: PgPool,
     connection: Connection,
     shard: u16,
-    away_until: Mutex<Option<Instant>>,
+    away_until: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Loader {
     pub fn new(pool: PgPool, connection: Connection, shard: u16) -> Self {
-        Self { pool, connection, shard, away_until: Mutex::new(None) }
+        Self { pool, connection, shard, away_until: Arc::default() }
     }
 
-    /// The state with every event of the conversation up to `floor` at least, and possibly later
+    /// The state with every event of the aggregate up to `floor` at least, and possibly later
     /// ones. The views serve if their checkpoint has passed the floor and they could apply every
-    /// event of the conversation; else the log is read, which is slow but always right.
-    pub async fn load(&self, id: &ConversationId, floor: u64) -> Result<Conversation, Failure> {
+    /// event of it; else the log is read, which is slow but always right.
+    pub async fn load<A: Served>(&self, id: &A::Id, floor: u64) -> Result<A, Failure> {
         if !self.is_away() {
-            let loading = parley_projections::load::load_conversation(&self.pool, self.shard, id);
+            let loading = A::load(&self.pool, self.shard, id);
             match tokio::time::timeout(PATIENCE, loading).await {
-                Ok(Ok(loaded)) if loaded.checkpoint >= floor && !loaded.damaged => {
-                    return Ok(loaded.conversation);
+                Ok(Ok(Loaded { state, checkpoint, damaged: false })) if checkpoint >= floor => {
+                    return Ok(state);
                 }
-                Ok(Ok(loaded)) => {
+                Ok(Ok(Loaded { checkpoint, damaged, .. })) => {
+                    let (shard, aggregate) = (self.shard, A::TYPE);
                     tracing::debug!(
-                        shard = self.shard,
-                        checkpoint = loaded.checkpoint,
+                        shard,
+                        aggregate,
+                        checkpoint,
                         floor,
-                        damaged = loaded.damaged,
-                        "the views do not have all of a conversation"
+                        damaged,
+                        "the views do not have all of it"
                     );
                 }
                 Ok(Err(error)) => self.note_away(&error.to_string()),
@@ -55,12 +60,12 @@ impl Loader {
         self.read_log(id).await
     }
 
-    async fn read_log(&self, id: &ConversationId) -> Result<Conversation, Failure> {
-        let messages = read_conversation(&self.connection, self.shard, id).await?;
-        let mut state = Conversation::default();
+    async fn read_log<A: Served>(&self, id: &A::Id) -> Result<A, Failure> {
+        let messages = read_subject(&self.connection, self.shard, id).await?;
+        let mut state = A::default();
         for message in messages {
             match Event::from_json(&message.payload) {
-                Ok(event) => state.evolve(&event),
+                Ok(event) => state.apply(event),
                 // As in the views: a poison event is left out, and the rest goes on.
                 Err(error) => tracing::warn!(
                     shard = self.shard,

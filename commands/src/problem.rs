@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use parley_domain::{InvalidBody, InvalidId, Refusal};
+use parley_domain::{InvalidBody, InvalidId, Refusal, account};
 use parley_nats::Failure;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,7 @@ pub enum Code {
     MethodNotAllowed,
     UnsupportedMediaType,
     ClientMessageIdReused,
+    TooManyDevices,
     RateLimited,
     Unavailable,
     Conflict,
@@ -40,6 +41,7 @@ impl Code {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::ClientMessageIdReused => "client_message_id_reused",
+            Self::TooManyDevices => "too_many_devices",
             Self::RateLimited => "rate_limited",
             Self::Unavailable => "unavailable",
             Self::Conflict => "conflict",
@@ -55,7 +57,7 @@ impl Code {
             Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
-            Self::ClientMessageIdReused | Self::Conflict => 409,
+            Self::ClientMessageIdReused | Self::TooManyDevices | Self::Conflict => 409,
             Self::BodyTooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::InvalidBody | Self::BeyondLastMessage => 422,
@@ -77,6 +79,7 @@ impl Code {
             Self::MethodNotAllowed => "This cannot be done here",
             Self::UnsupportedMediaType => "Send JSON",
             Self::ClientMessageIdReused => "The clientMessageId names another message",
+            Self::TooManyDevices => "The account has too many devices",
             Self::RateLimited => "Too many requests",
             Self::Unavailable => "Try again in a moment",
             Self::Conflict => "Somebody else was faster",
@@ -138,6 +141,19 @@ impl From<Refusal> for Problem {
             Refusal::ReplyBeyondLast { .. } | Refusal::CursorBeyondLast { .. } => {
                 Code::BeyondLastMessage
             }
+        };
+        Self::new(code, refusal.to_string())
+    }
+}
+
+impl From<account::Refusal> for Problem {
+    fn from(refusal: account::Refusal) -> Self {
+        let code = match &refusal {
+            // As with a conversation: what is another person's does not exist.
+            account::Refusal::NotYours | account::Refusal::NoDevice => Code::NotFound,
+            account::Refusal::Unlinked => Code::Unauthenticated,
+            account::Refusal::TooManyDevices => Code::TooManyDevices,
+            account::Refusal::Platform => Code::InvalidBody,
         };
         Self::new(code, refusal.to_string())
     }

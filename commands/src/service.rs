@@ -2,37 +2,26 @@
 
 use std::{sync::Arc, time::Duration};
 
-use async_nats::{
-    HeaderMap,
-    service::{NATS_SERVICE_ERROR, NATS_SERVICE_ERROR_CODE, Request as ServiceRequest, ServiceExt},
-};
+use async_nats::service::ServiceExt;
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use parley_domain::{Action, Actor, Answer, ConversationId, DeviceId, Scope, UserId};
 use parley_nats::{
     Connection, Failure,
     lease::Leases,
-    subjects::{ACTOR_HEADER, COMMAND_QUEUE, DEVICE_HEADER, TRACEPARENT_HEADER, command_subject},
+    subjects::{COMMAND_QUEUE, command_subject},
     topology::{self, Deployment},
 };
 use parley_runtime::shutdown::Shutdown;
-use serde::{Deserialize, de::DeserializeOwned};
-use smol_str::SmolStr;
 use sqlx::PgPool;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    api::{
-        DeliveryCursor, DeliveryCursorMoved, MessageAccepted, ReadCursor, ReadCursorMoved,
-        SendMessage, device,
-    },
     client::Client,
     config::Config,
     keeper::Keeper,
     owner::Owner,
-    problem::{Code, Problem},
-    wire::Request,
+    verbs::{Verb, answer},
 };
 
 /// How often the views are asked how far they are.
@@ -123,26 +112,6 @@ impl Checkpoints {
     }
 }
 
-/// The verbs of `dm.cmd.<verb>`.
-#[derive(Debug, Clone, Copy)]
-enum Verb {
-    MessageSend,
-    CursorRead,
-    CursorDelivered,
-}
-
-impl Verb {
-    const ALL: [Self; 3] = [Self::MessageSend, Self::CursorRead, Self::CursorDelivered];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::MessageSend => "message.send",
-            Self::CursorRead => "cursor.read",
-            Self::CursorDelivered => "cursor.delivered",
-        }
-    }
-}
-
 async fn serve_nats(
     connection: Connection,
     deployment: Deployment,
@@ -195,83 +164,4 @@ async fn serve_nats(
         tracing::debug!(%error, "the NATS service was gone already");
     }
     Ok(())
-}
-
-async fn answer(verb: Verb, request: ServiceRequest, client: &Client) {
-    let answered = match read(verb, &request) {
-        Ok(command) => client.execute(command).await.and_then(|answer| written(verb, answer)),
-        Err(problem) => Err(problem),
-    };
-    let mut headers = HeaderMap::new();
-    let payload = answered.unwrap_or_else(|problem| {
-        // The library's own error reply has no body; ours is the problem object.
-        headers.insert(NATS_SERVICE_ERROR_CODE, problem.status.to_string());
-        headers.insert(NATS_SERVICE_ERROR, problem.code.as_str());
-        serde_json::to_vec(&problem).unwrap_or_default()
-    });
-    if let Err(error) = request.respond_with_headers(Ok(payload.into()), headers).await {
-        tracing::debug!(%error, "a command came without a reply subject");
-    }
-}
-
-/// The HTTP body of a verb, and the conversation that HTTP has in its path.
-#[derive(Deserialize)]
-struct Addressed {
-    #[serde(rename = "conversationId")]
-    conversation_id: SmolStr,
-}
-
-fn read(verb: Verb, request: &ServiceRequest) -> Result<Request, Problem> {
-    let header = |name: &str| {
-        let headers = request.message.headers.as_ref();
-        headers.and_then(|headers| headers.get(name)).map(ToString::to_string)
-    };
-    let actor = header(ACTOR_HEADER)
-        .ok_or_else(|| Problem::new(Code::Unauthenticated, "the Dm-Actor header is missing"))?;
-    let user_id = UserId::parse(&actor)?;
-    let device_id = header(DEVICE_HEADER).map(|id| DeviceId::parse(&id)).transpose()?;
-    let body = &request.message.payload;
-    let Addressed { conversation_id } = json(body)?;
-    let (action, named_device) = match verb {
-        Verb::MessageSend => (json::<SendMessage>(body)?.into_action(user_id.as_str())?, None),
-        Verb::CursorRead => {
-            let cursor: ReadCursor = json(body)?;
-            (Action::MarkRead { through_seq: cursor.read_through_seq }, cursor.device_id)
-        }
-        Verb::CursorDelivered => {
-            let cursor: DeliveryCursor = json(body)?;
-            let through_seq = cursor.delivered_through_seq;
-            (Action::MarkDelivered { through_seq }, cursor.device_id)
-        }
-    };
-    Ok(Request {
-        conversation_id: ConversationId::parse(&conversation_id)?,
-        actor: Actor {
-            user_id,
-            device_id: device(named_device)?.or(device_id),
-            scope: Scope::Service,
-        },
-        action,
-        traceparent: header(TRACEPARENT_HEADER),
-    })
-}
-
-fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| Problem::malformed(error.to_string()))
-}
-
-fn written(verb: Verb, answer: Answer) -> Result<Vec<u8>, Problem> {
-    let json = match (verb, answer) {
-        (Verb::CursorRead, Answer::Cursor { read_seq, .. }) => {
-            serde_json::to_vec(&ReadCursorMoved { read_seq })
-        }
-        (Verb::CursorDelivered, Answer::Cursor { delivered_seq, .. }) => {
-            serde_json::to_vec(&DeliveryCursorMoved { delivered_seq })
-        }
-        (Verb::MessageSend, answer) => serde_json::to_vec(&MessageAccepted::from_answer(answer)),
-        (Verb::CursorRead | Verb::CursorDelivered, Answer::Sent { .. }) => {
-            return Err(Problem::new(Code::Internal, "the answer is to another question"));
-        }
-    };
-    json.map_err(|error| Problem::new(Code::Internal, error.to_string()))
 }

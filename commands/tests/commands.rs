@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use parley_commands::Code;
 use parley_domain::{Action, Answer, Event};
-use parley_nats::{read::read_conversation, subjects::shard_of};
+use parley_nats::{read::read_subject, subjects::shard_of};
 use parley_runtime::engines::testing::{TestNats, TestPostgres};
 use support::{
     SHARDS, Service, ask, body, client, connection, database, message_send, numbers, request, send,
@@ -40,7 +40,7 @@ async fn messages_sent_at_once_keep_their_order_and_their_numbers() {
     let next = client.execute(send("d.alice.bob", "bob", "next", "hi")).await;
     assert_eq!(numbers(next), (501, 501, false));
     let id = &requests[0].conversation_id;
-    let log = read_conversation(&connection, shard_of(id, SHARDS), id).await.unwrap();
+    let log = read_subject(&connection, shard_of(id, SHARDS), id).await.unwrap();
     let versions: Vec<u64> =
         log.iter().map(|message| Event::from_json(&message.payload).unwrap().version).collect();
     assert_eq!(versions, (1..=501).collect::<Vec<_>>());
@@ -188,7 +188,9 @@ async fn operators_see_one_endpoint_a_verb() {
         .iter()
         .map(|endpoint| endpoint["subject"].as_str().unwrap())
         .collect();
-    for verb in ["message.send", "cursor.read", "cursor.delivered"] {
+    for verb in
+        ["message.send", "cursor.read", "cursor.delivered", "device.register", "device.unlink"]
+    {
         assert!(subjects.contains(&format!("dm.cmd.{verb}").as_str()), "{subjects:?}");
     }
     service.stop().await;
@@ -283,7 +285,7 @@ async fn a_killed_server_loses_and_doubles_nothing() {
         }
     }
     let id = parley_domain::ConversationId::parse("d.alice.bob").unwrap();
-    let log = read_conversation(&connection, shard_of(&id, SHARDS), &id).await.unwrap();
+    let log = read_subject(&connection, shard_of(&id, SHARDS), &id).await.unwrap();
     let sent: Vec<(u64, String)> = log
         .iter()
         .map(|message| match Event::from_json(&message.payload).unwrap().data {
@@ -291,7 +293,8 @@ async fn a_killed_server_loses_and_doubles_nothing() {
                 (sent.conversation_seq, sent.client_message_id.to_string())
             }
             parley_domain::EventData::CursorDelivered(_)
-            | parley_domain::EventData::CursorRead(_) => panic!("nobody moved a cursor"),
+            | parley_domain::EventData::CursorRead(_)
+            | parley_domain::EventData::Account(_) => panic!("nobody did anything else"),
         })
         .collect();
     accepted.sort();

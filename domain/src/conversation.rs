@@ -135,6 +135,8 @@ impl Conversation {
             EventData::CursorRead(moved) => {
                 self.raise(&moved.user_id, moved.through_seq, moved.through_seq);
             }
+            // Not of a conversation.
+            EventData::Account(_) => return,
         }
         self.version = self.version.max(event.version);
     }
@@ -157,7 +159,7 @@ impl Conversation {
         };
         Ok(data.map(|data| Event {
             id: command.event_id,
-            subject: command.conversation_id.clone(),
+            subject: command.conversation_id.clone().into(),
             time: command.time,
             version: self.version.saturating_add(1),
             actor: command.actor.user_id.clone(),

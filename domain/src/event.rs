@@ -9,21 +9,22 @@ use uuid::Uuid;
 
 use crate::{
     body::Body,
-    ids::{ClientMessageId, ConversationId, DeviceId, UserId},
+    ids::{ClientMessageId, DeviceId, UserId},
+    subject::Subject,
     timestamp::Timestamp,
 };
 
 /// The CloudEvents `source` of everything that the commands service decides.
 pub const SOURCE: &str = "parley/commands";
 
-/// One thing that happened in a conversation.
+/// One thing that happened in a conversation, or in a person's account.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
     /// UUIDv7; a message's id is the id of the event that made it.
     pub id: Uuid,
-    pub subject: ConversationId,
+    pub subject: Subject,
     pub time: Timestamp,
-    /// The event's number in its conversation, gapless from 1.
+    /// The event's number in its conversation or account, gapless from 1.
     pub version: u64,
     pub actor: UserId,
     pub device: Option<DeviceId>,
@@ -37,6 +38,15 @@ pub enum EventData {
     MessageSent(MessageSent),
     CursorDelivered(CursorMoved),
     CursorRead(CursorMoved),
+    /// Only in an account's log, and nothing else is there.
+    Account(AccountEvent),
+}
+
+/// What happened in a person's account, by type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccountEvent {
+    DeviceRegistered(DeviceRegistered),
+    DeviceUnlinked(DeviceUnlinked),
 }
 
 /// Also moves the sender's read and delivered cursors to this message.
@@ -63,6 +73,22 @@ pub struct CursorMoved {
     pub through_seq: u64,
 }
 
+/// From now on the device is one of the account's; sessions begin with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceRegistered {
+    pub device_id: DeviceId,
+    /// What the device runs, for its owner's list of devices.
+    pub platform: String,
+}
+
+/// Whatever the device was given before this is worth nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceUnlinked {
+    pub device_id: DeviceId,
+}
+
 impl EventData {
     /// The CloudEvents `type`.
     pub fn kind(&self) -> &'static str {
@@ -70,6 +96,8 @@ impl EventData {
             Self::MessageSent(_) => "message.sent",
             Self::CursorDelivered(_) => "cursor.delivered",
             Self::CursorRead(_) => "cursor.read",
+            Self::Account(AccountEvent::DeviceRegistered(_)) => "device.registered",
+            Self::Account(AccountEvent::DeviceUnlinked(_)) => "device.unlinked",
         }
     }
 }
@@ -90,7 +118,7 @@ struct Written<'a, D: Serialize> {
     id: Uuid,
     source: &'static str,
     r#type: &'static str,
-    subject: &'a ConversationId,
+    subject: &'a Subject,
     time: Timestamp,
     version: u64,
     actor: &'a UserId,
@@ -103,7 +131,7 @@ struct Written<'a, D: Serialize> {
 struct Read<'a> {
     id: Uuid,
     r#type: &'a str,
-    subject: ConversationId,
+    subject: Subject,
     time: Timestamp,
     version: u64,
     actor: UserId,
@@ -119,6 +147,8 @@ impl Event {
         match &self.data {
             EventData::MessageSent(data) => self.write(data),
             EventData::CursorDelivered(data) | EventData::CursorRead(data) => self.write(data),
+            EventData::Account(AccountEvent::DeviceRegistered(data)) => self.write(data),
+            EventData::Account(AccountEvent::DeviceUnlinked(data)) => self.write(data),
         }
     }
 
@@ -140,12 +170,17 @@ impl Event {
     /// Reads what [`Self::to_json`] wrote; fields that it does not know are skipped.
     pub fn from_json(json: &[u8]) -> Result<Self, DecodeError> {
         let read: Read<'_> = serde_json::from_slice(json)?;
+        let data = read.data.get();
         let data = match read.r#type {
-            "message.sent" => EventData::MessageSent(serde_json::from_str(read.data.get())?),
-            "cursor.delivered" => {
-                EventData::CursorDelivered(serde_json::from_str(read.data.get())?)
+            "message.sent" => EventData::MessageSent(serde_json::from_str(data)?),
+            "cursor.delivered" => EventData::CursorDelivered(serde_json::from_str(data)?),
+            "cursor.read" => EventData::CursorRead(serde_json::from_str(data)?),
+            "device.registered" => {
+                EventData::Account(AccountEvent::DeviceRegistered(serde_json::from_str(data)?))
             }
-            "cursor.read" => EventData::CursorRead(serde_json::from_str(read.data.get())?),
+            "device.unlinked" => {
+                EventData::Account(AccountEvent::DeviceUnlinked(serde_json::from_str(data)?))
+            }
             other => return Err(DecodeError::UnknownType(other.to_owned())),
         };
         Ok(Self {

@@ -22,9 +22,11 @@ pub enum InvalidId {
     WithOneself,
     #[error("the people of a direct conversation id are in byte order: d.<lo>.<hi>")]
     Order,
+    #[error("an account id is a.<userId>")]
+    Account,
 }
 
-fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     (1..=MAX_ID_BYTES).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }

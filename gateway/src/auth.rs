@@ -34,6 +34,9 @@ pub struct Identity {
     pub user_id: UserId,
     /// The device that a session token is bound to; a marketplace token names none.
     pub device_id: Option<DeviceId>,
+    /// The version of the account event that linked this device, if the token is a session's: the
+    /// session is over with that registration.
+    pub registration: Option<u64>,
     pub scope: Scope,
     /// From this moment on the token is worth nothing.
     pub expires_at: Timestamp,
@@ -61,6 +64,8 @@ pub enum AuthError {
     Invalid,
     #[error("the token has expired")]
     Expired,
+    #[error("the device was unlinked: its sessions are over")]
+    Unlinked,
     #[error("the token's sub is not a userId")]
     Subject,
     #[error("the keys of the marketplace cannot be fetched at the moment")]

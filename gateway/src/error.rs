@@ -85,6 +85,7 @@ impl From<AuthError> for ApiError {
             | AuthError::Scheme
             | AuthError::Invalid
             | AuthError::Expired
+            | AuthError::Unlinked
             | AuthError::Subject => Problem::new(Code::Unauthenticated, detail),
             AuthError::KeysUnavailable => Problem::unavailable(detail),
             AuthError::Origin => Problem::new(Code::Forbidden, detail),
@@ -192,6 +193,7 @@ mod tests {
             (Code::NotFound, 404),
             (Code::MethodNotAllowed, 405),
             (Code::ClientMessageIdReused, 409),
+            (Code::TooManyDevices, 409),
             (Code::Conflict, 409),
             (Code::BodyTooLarge, 413),
             (Code::UnsupportedMediaType, 415),
@@ -213,6 +215,7 @@ mod tests {
             (AuthError::Scheme, 401),
             (AuthError::Invalid, 401),
             (AuthError::Expired, 401),
+            (AuthError::Unlinked, 401),
             (AuthError::Subject, 401),
             (AuthError::Origin, 403),
             (AuthError::KeysUnavailable, 503),

@@ -1,6 +1,6 @@
 //! The edge of Parley: HTTP, WebSocket and the browser page.
 //!
-//! - [`auth`]: who is calling.
+//! - [`auth`]: who is calling; [`devices`]: whether their device is still linked.
 //! - [`routes`]: the HTTP interface, one endpoint one file; [`openapi`] describes it to machines.
 //! - [`error`]: how a "no" looks on the wire; nothing else knows error statuses.
 //! - [`server`]: the accept loop, its bounds and its drain.
@@ -12,6 +12,7 @@
 
 pub mod auth;
 pub mod config;
+pub mod devices;
 pub mod error;
 pub mod metrics;
 pub mod openapi;

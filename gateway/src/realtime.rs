@@ -40,6 +40,7 @@ use sqlx::PgPool;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::config::RealtimeConfig;
+pub(crate) use self::registry::lock;
 use self::{
     hub::Hub,
     pages::Pages,
@@ -49,6 +50,7 @@ use self::{
 };
 use crate::{
     auth::Identity,
+    devices::Devices,
     presence::{self, Presence},
 };
 
@@ -72,6 +74,7 @@ struct Shared {
     config: RealtimeConfig,
     session: Arc<SessionConfig>,
     hub: Arc<Hub>,
+    devices: Arc<Devices>,
     pages: Pages,
     nats: Connection,
     commands: Client,
@@ -102,6 +105,7 @@ impl Realtime {
         let after: Vec<u64> =
             ends.iter().map(|end| end.saturating_sub(config.preload_events)).collect();
         let hub = Arc::new(Hub::new(Codec::new(deployment.epoch, shards), &after, config.hub));
+        let devices = Arc::new(Devices::new(pool.clone(), &after, config.device_entries));
         for (shard, end) in (0..).zip(&ends) {
             hub.set_target(shard, *end);
         }
@@ -118,6 +122,7 @@ impl Realtime {
             config,
             session: Arc::new(config.session),
             hub,
+            devices,
             pages: Pages::new(pool, shards, config.page, config.pages_at_once),
             nats,
             commands,
@@ -133,10 +138,12 @@ impl Realtime {
 
     /// The tasks end, by `end`, after the last socket.
     fn follow(&self, shards: u16, end: &CancellationToken) {
-        let Shared { hub, nats, shutdown, sockets, .. } = &*self.0;
+        let Shared { hub, devices, nats, shutdown, sockets, .. } = &*self.0;
         for shard in 0..shards {
-            shutdown.spawn(follow::shard(Arc::clone(hub), nats.clone(), shard, end.clone()));
+            let (hub, devices) = (Arc::clone(hub), Arc::clone(devices));
+            shutdown.spawn(follow::shard(hub, devices, nats.clone(), shard, end.clone()));
         }
+        shutdown.spawn(Arc::clone(devices).settle(end.clone()));
         shutdown.spawn(follow::typing(Arc::clone(hub), nats.clone(), end.clone()));
         let (soft, hard) = (shutdown.soft().clone(), shutdown.hard().clone());
         let sockets = sockets.clone();
@@ -160,6 +167,10 @@ impl Realtime {
         &self.0.presence
     }
 
+    pub fn devices(&self) -> &Arc<Devices> {
+        &self.0.devices
+    }
+
     /// Whether reconnects can be served from memory: the tails have reached the end that the log
     /// had at start.
     pub fn is_ready(&self) -> bool {
@@ -180,6 +191,7 @@ impl Realtime {
         Who {
             user_id: identity.user_id,
             device_id: identity.device_id,
+            registration: identity.registration,
             scope: identity.scope,
             expires_at: now + left.min(year),
         }

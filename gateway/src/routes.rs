@@ -12,6 +12,7 @@ mod connect;
 mod conversation;
 mod delivery_cursor;
 mod dev_token;
+mod devices;
 pub mod extract;
 mod health;
 mod history;
@@ -27,6 +28,7 @@ mod receipts;
 mod send_message;
 mod stream;
 mod sync;
+mod unlink_device;
 
 use axum::{
     Router,
@@ -76,6 +78,8 @@ fn endpoints(state: &AppState) -> Vec<Endpoint> {
         delivery_cursor::endpoint(),
         receipts::endpoint(),
         presence::endpoint(),
+        devices::endpoint(),
+        unlink_device::endpoint(),
         sync::endpoint(),
         stream::endpoint(),
         connect::endpoint(),

@@ -1,7 +1,7 @@
 //! The `EventStore` of cqrs-es over one shard of the log.
 //!
 //! A command holds its aggregate from `load_aggregate` until its event has its place in the
-//! committer's queue, not until it is durable: the next command of the same conversation is decided
+//! committer's queue, not until it is durable: the next command of the same aggregate is decided
 //! on the state that the first one leaves, while that is on its way into the log. Should it not get
 //! there, the whole writer is over, the states in memory with it, and nobody was told otherwise:
 //! `commit` returns only what is durable, also when there was nothing to write (the state that the
@@ -10,12 +10,12 @@
 use std::{collections::HashMap, future::Future, ops::DerefMut, sync::Arc};
 
 use cqrs_es::{Aggregate, AggregateContext, AggregateError, EventEnvelope, EventStore};
-use parley_domain::{ConversationId, Event};
+use parley_domain::{Event, Subject};
 
 use crate::{
     Connection, Failure,
     committer::{Append, Committer, Ended, Reservation, event_headers},
-    read::read_conversation,
+    read::read_subject,
     subjects::{TRACEPARENT_HEADER, event_subject},
 };
 
@@ -87,9 +87,9 @@ where
         &self,
         aggregate_id: &str,
     ) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
-        let id = ConversationId::parse(aggregate_id).map_err(broken)?;
+        let id = Subject::parse(aggregate_id).map_err(broken)?;
         let messages =
-            read_conversation(&self.connection, self.shard, &id).await.map_err(unreachable)?;
+            read_subject(&self.connection, self.shard, &id).await.map_err(unreachable)?;
         messages
             .into_iter()
             .map(|message| {

@@ -1,4 +1,4 @@
-//! What goes wrong with a server, as opposed to what a conversation refuses.
+//! What goes wrong with a server, as opposed to what the domain refuses.
 
 /// A server did not do its part. Trying again later may help.
 #[derive(Debug, Clone, thiserror::Error)]

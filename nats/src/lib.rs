@@ -1,4 +1,4 @@
-//! The log: conversations' events on JetStream, one stream a shard.
+//! The log: the events of conversations and accounts on JetStream, one stream a shard.
 //!
 //! - [`subjects`] is the only home of subject, stream, bucket and header names.
 //! - [`topology`] makes the streams and buckets, and knows the deployment.

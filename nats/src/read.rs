@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use futures_util::StreamExt;
-use parley_domain::ConversationId;
+use parley_domain::LogId;
 
 use crate::{
     Connection, Failure,
@@ -86,14 +86,14 @@ async fn erased_until(
     Ok(true)
 }
 
-/// All messages of one conversation that the log holds, in order. Slow for an old conversation:
+/// All messages of one conversation or account that the log holds, in order. Slow for an old one:
 /// the server walks its blocks.
-pub async fn read_conversation(
+pub async fn read_subject(
     connection: &Connection,
     shard: u16,
-    conversation: &ConversationId,
+    id: &impl LogId,
 ) -> Result<Vec<LogMessage>, Failure> {
-    let subject = event_subject(shard, conversation);
+    let subject = event_subject(shard, id);
     let consumer = connection
         .jetstream()
         .create_consumer_on_stream(
@@ -118,11 +118,11 @@ pub async fn read_conversation(
             .expires(STALLED)
             .messages()
             .await
-            .map_err(|error| Failure::jetstream("deliver a conversation", error))?;
+            .map_err(|error| Failure::jetstream("deliver a subject's events", error))?;
         let before = found.len();
         while let Some(message) = batch.next().await {
             let message =
-                message.map_err(|error| Failure::jetstream("deliver a conversation", error))?;
+                message.map_err(|error| Failure::jetstream("deliver a subject's events", error))?;
             let position = message
                 .info()
                 .map_err(|error| Failure::jetstream("number a message", error))?
@@ -134,7 +134,7 @@ pub async fn read_conversation(
             }
         }
         if found.len() == before {
-            return Err(Failure::jetstream("deliver a conversation", "it stood still"));
+            return Err(Failure::jetstream("deliver a subject's events", "it stood still"));
         }
     }
     Ok(found)

@@ -1,6 +1,6 @@
 //! Every subject, stream, bucket and header name, formatted and parsed in one place.
 
-use parley_domain::ConversationId;
+use parley_domain::{ConversationId, LogId, Subject};
 
 /// All events of the deployment.
 pub const ALL_EVENTS: &str = "dm.evt.>";
@@ -41,20 +41,20 @@ pub fn stream_subjects(shard: u16) -> String {
     format!("dm.evt.{shard}.>")
 }
 
-/// The subject of a conversation's events: `dm.evt.3.d.alice.bob`.
-pub fn event_subject(shard: u16, conversation: &ConversationId) -> String {
-    format!("dm.evt.{shard}.{conversation}")
+/// The subject of a conversation's or account's events: `dm.evt.3.d.alice.bob`, `dm.evt.2.a.alice`.
+pub fn event_subject(shard: u16, id: &impl LogId) -> String {
+    format!("dm.evt.{shard}.{id}")
 }
 
-/// The shard and conversation of an event's subject; `None` for anything else.
-pub fn parse_event_subject(subject: &str) -> Option<(u16, ConversationId)> {
-    let (shard, conversation) = subject.strip_prefix("dm.evt.")?.split_once('.')?;
+/// The shard of an event's subject, and what it is about; `None` for anything else.
+pub fn parse_event_subject(subject: &str) -> Option<(u16, Subject)> {
+    let (shard, about) = subject.strip_prefix("dm.evt.")?.split_once('.')?;
     let parsed: u16 = shard.parse().ok()?;
     // One spelling a number: no `+3`, no `03`.
     if shard != format!("{parsed}") {
         return None;
     }
-    Some((parsed, ConversationId::parse(conversation).ok()?))
+    Some((parsed, Subject::parse(about).ok()?))
 }
 
 /// Where the owner of a shard takes commands: `dm.shard.3`.
@@ -121,11 +121,11 @@ pub fn instance_lease(instance: &str) -> String {
     format!("commands.{instance}")
 }
 
-/// The shard of a conversation: what NATS's own `{{partition(S,…)}}` gives for all tokens of the
+/// The shard of a conversation or account: what NATS's own `{{partition(S,…)}}` gives for all tokens of the
 /// id (FNV-1a over the tokens without their dots, modulo S; nats-server `subject_transform.go`).
 /// `shards` is at least 1.
-pub fn shard_of(conversation: &ConversationId, shards: u16) -> u16 {
-    let hash = conversation
+pub fn shard_of(id: &impl LogId, shards: u16) -> u16 {
+    let hash = id
         .as_str()
         .bytes()
         .filter(|byte| *byte != b'.')
@@ -158,7 +158,10 @@ mod tests {
         assert_eq!(subject, "dm.evt.3.d.alice.bob");
         assert_eq!(parse_typing_subject(&typing_subject(&id)), Some(id.clone()));
         assert_eq!(parse_typing_subject(&subject), None);
-        assert_eq!(parse_event_subject(&subject), Some((3, id)));
+        assert_eq!(parse_event_subject(&subject), Some((3, id.into())));
+        let account = Subject::parse("a.alice").unwrap();
+        assert_eq!(event_subject(0, &account), "dm.evt.0.a.alice");
+        assert_eq!(parse_event_subject("dm.evt.0.a.alice"), Some((0, account)));
         for other in [
             "dm.evt.3",
             "dm.evt.x.d.a.b",
@@ -166,6 +169,8 @@ mod tests {
             "dm.evt.+3.d.a.b",
             "dm.cmd.3.d.a.b",
             "dm.evt.3.d.b.a",
+            "dm.evt.3.a",
+            "dm.evt.3.a.b.c",
             "",
         ] {
             assert_eq!(parse_event_subject(other), None, "{other}");

@@ -160,7 +160,7 @@ async fn read(bucket: &kv::Store) -> Result<Option<Deployment>, Failure> {
 fn stream_config(shard: u16, replicas: usize) -> stream::Config {
     stream::Config {
         name: stream_name(shard),
-        description: Some("Conversations of Parley, one event a message".to_owned()),
+        description: Some("Conversations and accounts of Parley, one event a message".to_owned()),
         subjects: vec![stream_subjects(shard)],
         storage: stream::StorageType::File,
         num_replicas: replicas,

@@ -10,7 +10,7 @@ use parley_domain::ConversationId;
 use parley_nats::{
     Failure, connect, last_position,
     lease::Leases,
-    read::{read_conversation, read_to_end},
+    read::{read_subject, read_to_end},
     subjects::shard_of,
     tail::{Tail, TailOptions},
     topology::{self, ensure},
@@ -102,9 +102,9 @@ async fn appends_are_durable_in_the_order_of_their_calls() {
     assert_eq!(log(&connection).await, expected);
     assert_eq!(last_position(&connection, 0).await.unwrap(), 2_500);
     let id = ConversationId::parse("d.alice.bob").unwrap();
-    assert_eq!(read_conversation(&connection, 0, &id).await.unwrap().len(), 2_500);
+    assert_eq!(read_subject(&connection, 0, &id).await.unwrap().len(), 2_500);
     let nobody = ConversationId::parse("d.a.b").unwrap();
-    assert!(read_conversation(&connection, 0, &nobody).await.unwrap().is_empty());
+    assert!(read_subject(&connection, 0, &nobody).await.unwrap().is_empty());
     writer.abort();
 }
 

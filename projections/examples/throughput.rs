@@ -93,7 +93,7 @@ fn log(shard: u16, events: usize, conversations: usize) -> Result<Vec<LogMessage
             time: Timestamp::from_unix_millis(1_795_254_300_000 + i64::try_from(position)?),
             version: *version,
             device: None,
-            subject,
+            subject: subject.into(),
             actor,
             data,
         };

@@ -1,8 +1,8 @@
 //! The log as tables: what memory cannot hold, in PostgreSQL.
 //!
-//! - [`views`]: history, inbox and cursors; what each shows and how an event folds into it.
+//! - [`views`]: history, inbox, cursors and accounts; what each shows and how an event folds into it.
 //! - [`queries`]: what the gateway asks.
-//! - [`load`]: a conversation's state for the commands, exactly the fold of its events.
+//! - [`load`]: a conversation's or account's state for the commands, exactly the fold of its events.
 //! - [`apply`]: a batch of the log into all views, with its checkpoint.
 //! - [`run`]: a projector a shard, elected, following the log.
 //! - [`checkpoint`]: how far into each shard all of these reach.
@@ -27,5 +27,5 @@ pub use checkpoint::{checkpoint, checkpoints};
 pub use config::Config;
 pub use database::{connect, migrate};
 pub use failure::Failure;
-pub use load::{Loaded, load_conversation};
+pub use load::{Loaded, load_account, load_conversation};
 pub use runner::{Error, run};

@@ -10,9 +10,11 @@
 //!    match every event type by name, so that the next new one asks here too.
 //! 3. Call both from `apply/batch.rs`; add its query under `queries/`.
 
+pub mod account;
 pub mod cursors;
 pub mod history;
 pub mod inbox;
 
+pub use account::Device;
 pub use history::Message;
 pub use inbox::{Member, Role, Summary};

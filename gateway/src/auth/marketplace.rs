@@ -35,6 +35,7 @@ impl Claims {
         Ok(Identity {
             user_id: UserId::parse(&self.sub).map_err(|_| AuthError::Subject)?,
             device_id: None,
+            registration: None,
             scope: self.scope.unwrap_or(Scope::User),
             // Saturates, and `Timestamp` clamps: a far-off expiry is the end of time.
             expires_at: Timestamp::from_unix_millis((self.exp * 1_000.0) as i64),

@@ -1,14 +1,28 @@
-//! Who sent a request: by its `Authorization` header, or else by its cookie.
+//! Who sent a request: by its `Authorization` header, or else by its cookie; and whether the session
+//! that either names still stands.
 
 use axum::http::{HeaderMap, HeaderName, Method, header};
 
 use super::{AuthError, Authenticator, Identity, Origins, cookie, origin::Needed};
+use crate::devices::Devices;
 
 /// Checks a request's header or cookie; [`AuthError::Missing`] if it has neither.
 ///
 /// The header wins: a program that names its token is not a browser that was lured here, so its
 /// origin does not matter.
 pub async fn caller(
+    authenticator: &Authenticator,
+    origins: &Origins,
+    devices: &Devices,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Identity, AuthError> {
+    let identity = named(authenticator, origins, method, headers).await?;
+    devices.admit(&identity).await?;
+    Ok(identity)
+}
+
+async fn named(
     authenticator: &Authenticator,
     origins: &Origins,
     method: &Method,

@@ -36,6 +36,8 @@ struct Claims {
     iss: String,
     sub: UserId,
     device: DeviceId,
+    /// [`Identity::registration`].
+    registration: u64,
     scope: Scope,
     iat: i64,
     exp: i64,
@@ -60,7 +62,7 @@ impl Sessions {
         Ok(Self { key: Key::hs256(secret)?, signing: EncodingKey::from_secret(secret), ttl })
     }
 
-    /// A token for this device of the caller.
+    /// A token for this device of the caller, linked since the account event `registration`.
     ///
     /// A session renewed by its own token ends no later than before: only the marketplace can
     /// say that a person may stay.
@@ -68,6 +70,7 @@ impl Sessions {
         &self,
         caller: &Identity,
         device: &DeviceId,
+        registration: u64,
         now: Timestamp,
     ) -> Result<Session, MintError> {
         let now_seconds = now.unix_millis().div_euclid(1_000);
@@ -80,6 +83,7 @@ impl Sessions {
             iss: ISSUER.to_owned(),
             sub: caller.user_id.clone(),
             device: device.clone(),
+            registration,
             scope: caller.scope,
             iat: now_seconds,
             exp,
@@ -105,6 +109,7 @@ impl Sessions {
         Ok(Identity {
             user_id: claims.sub,
             device_id: Some(claims.device),
+            registration: Some(claims.registration),
             scope: claims.scope,
             expires_at: Timestamp::from_unix_millis(claims.exp.saturating_mul(1_000)),
         })

@@ -67,6 +67,7 @@ async fn the_marketplaces_token_says_who_it_is() {
     let expected = Identity {
         user_id: UserId::parse("alice").unwrap(),
         device_id: None,
+        registration: None,
         scope: Scope::User,
         expires_at: Timestamp::from_unix_millis(exp * 1_000),
     };
@@ -143,9 +144,10 @@ async fn a_session_is_of_one_device_and_ends() {
         .bearer(&alice(&json!({"sub":"alice","exp":in_seconds(60),"scope":"service"})))
         .await
         .unwrap();
-    let session = authenticator.sessions().mint(&caller, &device, now()).unwrap();
+    let session = authenticator.sessions().mint(&caller, &device, 7, now()).unwrap();
     let identity = authenticator.bearer(&session.token).await.unwrap();
     assert_eq!(identity.device_id, Some(device.clone()));
+    assert_eq!((identity.registration, caller.registration), (Some(7), None));
     assert_eq!(identity.user_id, caller.user_id);
     assert_eq!(identity.scope, Scope::Service);
     assert_eq!(identity.expires_at, session.expires_at);
@@ -153,9 +155,9 @@ async fn a_session_is_of_one_device_and_ends() {
     // A session outlives the marketplace's token, but not itself by renewing.
     assert!(session.expires_at > caller.expires_at);
     let long_ago = Timestamp::from_unix_millis(now().unix_millis() - 3_601_000);
-    let renewed = authenticator.sessions().mint(&identity, &device, now()).unwrap();
+    let renewed = authenticator.sessions().mint(&identity, &device, 7, now()).unwrap();
     assert!(renewed.expires_at <= session.expires_at);
-    let over = authenticator.sessions().mint(&caller, &device, long_ago).unwrap();
+    let over = authenticator.sessions().mint(&caller, &device, 7, long_ago).unwrap();
     assert_eq!(authenticator.bearer(&over.token).await, Err(AuthError::Expired));
 }
 

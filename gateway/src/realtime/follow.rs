@@ -16,13 +16,20 @@ use super::{
     hub::{Hub, Logged, listeners},
     protocol,
 };
+use crate::devices::Devices;
 
 const BATCH: usize = 512;
 const RESUBSCRIBE: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_millis(250);
 
 /// Follows a shard from the position behind which the hub's ring begins, until `end`.
-pub async fn shard(hub: Arc<Hub>, connection: Connection, shard: u16, end: CancellationToken) {
+pub async fn shard(
+    hub: Arc<Hub>,
+    devices: Arc<Devices>,
+    connection: Connection,
+    shard: u16,
+    end: CancellationToken,
+) {
     let after = hub.positions().get(usize::from(shard)).copied().unwrap_or_default();
     let mut tail = Tail::open(&connection, shard, after, TailOptions::default());
     loop {
@@ -31,6 +38,10 @@ pub async fn shard(hub: Arc<Hub>, connection: Connection, shard: u16, end: Cance
             () = end.cancelled() => return,
             batch = tail.next_batch(BATCH, Duration::ZERO) => batch,
         };
+        // First: whoever is told of an unlink by this gateway finds it done here.
+        for message in &batch {
+            devices.observe(shard, message);
+        }
         hub.push(
             shard,
             batch.iter().map(|message| Logged {

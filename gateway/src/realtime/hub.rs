@@ -93,16 +93,16 @@ pub struct Span {
 #[derive(Debug, Clone, Copy)]
 pub struct Logged<'a> {
     pub position: u64,
-    /// The NATS subject, `dm.evt.<shard>.<conversation>`.
+    /// The NATS subject, `dm.evt.<shard>.<conversation or account>`.
     pub subject: &'a str,
     pub payload: &'a [u8],
 }
 
 /// An event on its way to its audience.
 struct Routed<'a> {
-    audience: [&'a str; 2],
-    /// Of a message: the conversation, `d.<lo>.<hi>`.
-    talked: Option<&'a str>,
+    audience: Audience<'a>,
+    /// Of a message: the conversation, `d.<lo>.<hi>`, and its two people.
+    talked: Option<(&'a str, [&'a str; 2])>,
     frame: Frame,
 }
 
@@ -182,7 +182,9 @@ impl Hub {
             let mut ring = lock(&state.ring);
             for (position, event) in &batch {
                 match event {
-                    Some(event) => ring.push(*position, event.audience, event.frame.clone()),
+                    Some(event) => {
+                        ring.push(*position, event.audience.users(), event.frame.clone())
+                    }
                     None => ring.skip(*position),
                 }
             }
@@ -193,13 +195,13 @@ impl Hub {
         let mut events = 0;
         for (position, event) in batch {
             let Some(Routed { audience, talked, frame }) = event else { continue };
-            if let Some(conversation) = talked {
+            if let Some((conversation, users)) = talked {
                 // In this order: who begins to watch looks at them in the other.
                 self.acquainted.insert(conversation);
-                self.strangers.talked(conversation, audience);
+                self.strangers.talked(conversation, users);
             }
             let delivery = Delivery { place: Some((shard, position)), frame };
-            for user in audience {
+            for user in audience.users() {
                 deliveries += self.registry.deliver(user, &delivery);
             }
             events += 1;
@@ -214,11 +216,16 @@ impl Hub {
         let event: Result<Envelope<'_>, _> = serde_json::from_slice(message.payload);
         let frame = protocol::event(message.payload);
         match (audience, event, frame) {
-            (Some((conversation, audience)), Ok(event), Some(frame)) => {
-                let talked = (event.r#type == MESSAGE_SENT).then_some(conversation);
+            (Some(audience), Ok(event), Some(frame)) => {
+                let talked = match audience {
+                    Audience::Both { conversation, users } => {
+                        (event.r#type == MESSAGE_SENT).then_some((conversation, users))
+                    }
+                    Audience::One(_) => None,
+                };
                 Some(Routed { audience, talked, frame })
             }
-            // What a later version adds for groups and accounts concerns nobody here yet.
+            // What a later version adds for groups concerns nobody here yet.
             (None, Ok(_), Some(_)) => None,
             (_, Err(_), _) | (_, _, None) => {
                 let position = message.position;
@@ -328,12 +335,35 @@ impl Hub {
     }
 }
 
-/// The conversation and the two people of `dm.evt.<shard>.d.<lo>.<hi>`. Only Parley writes there, and what is no id
-/// names no session.
-fn audience(subject: &str) -> Option<(&str, [&str; 2])> {
-    let (_shard, conversation) = subject.strip_prefix("dm.evt.")?.split_once('.')?;
-    let (lo, hi) = conversation.strip_prefix("d.")?.split_once('.')?;
-    Some((conversation, [lo, hi]))
+/// Whose sessions an event is for.
+#[derive(Debug, Clone, Copy)]
+enum Audience<'a> {
+    /// The people of a direct conversation.
+    Both { conversation: &'a str, users: [&'a str; 2] },
+    /// The owner of an account.
+    One([&'a str; 1]),
+}
+
+impl<'a> Audience<'a> {
+    fn users(&self) -> impl Iterator<Item = &'a str> {
+        match self {
+            Self::Both { users, .. } => users.as_slice(),
+            Self::One(user) => user.as_slice(),
+        }
+        .iter()
+        .copied()
+    }
+}
+
+/// The two people of `dm.evt.<shard>.d.<lo>.<hi>`, or the one of `dm.evt.<shard>.a.<userId>`. Only
+/// Parley writes there, and what is no id names no session.
+fn audience(subject: &str) -> Option<Audience<'_>> {
+    let (_shard, about) = subject.strip_prefix("dm.evt.")?.split_once('.')?;
+    if let Some(user) = about.strip_prefix("a.") {
+        return Some(Audience::One([user]));
+    }
+    let (lo, hi) = about.strip_prefix("d.")?.split_once('.')?;
+    Some(Audience::Both { conversation: about, users: [lo, hi] })
 }
 
 /// Who is told that `by` types in this conversation.

@@ -161,6 +161,23 @@ fn what_is_no_event_is_skipped_and_counted() {
 }
 
 #[test]
+fn an_accounts_events_are_its_owners_alone() {
+    let hub = hub(1 << 20);
+    let mut mine = feed(&hub);
+    let mut theirs = Feed::new(Arc::clone(&hub), UserId::parse("you").unwrap(), 1 << 20);
+    for feed in [&mut mine, &mut theirs] {
+        feed.resume(vec![0; 2].into());
+    }
+    let subject = "dm.evt.0.a.me";
+    hub.push(0, [Logged { position: 1, subject, payload: b"{\"version\":1}" }]);
+    let mut given = 0;
+    assert_eq!(mine.take(1_000, |_| given += 1), Fed::UpToDate);
+    assert_eq!(given, 1);
+    assert_eq!(theirs.take(1_000, |frame| panic!("{frame}")), Fed::UpToDate);
+    assert_eq!(hub.counters().poison.load(Ordering::Relaxed), 0);
+}
+
+#[test]
 fn a_feed_older_than_the_ring_is_lost_and_one_that_is_too_slow_overflows() {
     let hub = hub(4_000);
     let mut old = feed(&hub);

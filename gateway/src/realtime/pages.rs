@@ -8,6 +8,7 @@ use parley_projections::{
     queries::{SyncCursor, SyncLimits, sync_page},
 };
 use rand::Rng;
+use serde::Serialize;
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
 
@@ -17,6 +18,10 @@ use super::sync::{Page, PageRequest};
 const LAG: Duration = Duration::from_millis(100);
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
 const LAST_BACKOFF: Duration = Duration::from_secs(5);
+
+/// The account as a page shows it that has nothing to say of it.
+#[derive(Serialize)]
+struct Unchanged {}
 
 /// Why there is no page.
 #[derive(Debug, thiserror::Error)]
@@ -82,12 +87,17 @@ impl Pages {
         let _slot = self.slots.acquire().await.ok();
         let since = request.since.as_deref();
         let found = sync_page(&self.pool, self.shards, user, since, cursor, limits).await?;
+        let account = match &found.account {
+            Some(account) => serde_json::value::to_raw_value(account)?,
+            None => serde_json::value::to_raw_value(&Unchanged {})?,
+        };
         let next = found.next.map(|next| serde_json::to_string(&next)).transpose()?;
         let mut checkpoints = found.checkpoints;
         checkpoints.resize(usize::from(self.shards), 0);
         Ok(Page {
             checkpoints: checkpoints.into(),
-            is_empty: found.conversations.is_empty(),
+            is_empty: found.conversations.is_empty() && found.account.is_none(),
+            account,
             conversations: serde_json::value::to_raw_value(&found.conversations)?,
             next: next.map(Into::into),
         })

@@ -26,6 +26,8 @@ pub struct SyncAnswer {
     pub more: bool,
     /// The JSON array.
     pub conversations: Box<RawValue>,
+    /// The JSON object; empty if there is nothing to tell of the account.
+    pub account: Box<RawValue>,
 }
 
 /// Between two looks at views that lag behind what memory has seen already.
@@ -89,6 +91,7 @@ impl Realtime {
                 token: turned.token,
                 more: turned.more,
                 conversations: found.conversations,
+                account: found.account,
             });
         }
     }
@@ -128,6 +131,7 @@ impl Realtime {
             token: self.0.hub.codec().settled(positions),
             more: false,
             conversations: RawValue::from_string("[]".to_owned())?,
+            account: RawValue::from_string("{}".to_owned())?,
         })
     }
 }

@@ -57,6 +57,8 @@ pub struct Who {
     pub user_id: UserId,
     /// The device that the token is bound to, if it is.
     pub device_id: Option<DeviceId>,
+    /// Since which event of the account the device is linked, if the token says so.
+    pub registration: Option<u64>,
     pub scope: Scope,
     pub expires_at: Instant,
 }
@@ -81,6 +83,8 @@ pub enum Input<'a> {
     /// Bytes that are no WebSocket.
     Garbled,
     Authenticated(Result<Who, &'static str>),
+    /// The device was unlinked.
+    Unlinked,
     EndsNoted,
     Page(&'a Page),
     Answered(&'a Ticket, Result<Answer, Refused>),
@@ -151,6 +155,7 @@ impl Session {
                 self.heard(now, out);
             }
             Input::Authenticated(result) => self.authenticated(result, now, out),
+            Input::Unlinked => self.close(Close::Forbidden, "the device was unlinked", out),
             Input::EndsNoted => self.with_open(|open| open.ends_noted(now, out)),
             Input::Page(page) => self.with_open(|open| open.page(page, now, out)),
             Input::Answered(ticket, result) => {
@@ -218,6 +223,14 @@ impl Session {
 
     pub fn user(&self) -> Option<&UserId> {
         self.live().map(Feed::user)
+    }
+
+    /// Whose session it is, once that is known: the user, the device, and its registration.
+    pub fn device(&self) -> Option<(&UserId, &DeviceId, Option<u64>)> {
+        match &self.phase {
+            Phase::Open(open) => open.device(),
+            Phase::Hello(_) | Phase::Checking(_) | Phase::Closed => None,
+        }
     }
 
     /// Whether the socket may be read: not while the token is checked, so that what follows the

@@ -145,6 +145,7 @@ impl World {
             checkpoints,
             is_empty: conversations.is_empty(),
             conversations: serde_json::value::to_raw_value(&conversations).unwrap(),
+            account: serde_json::value::RawValue::from_string("{}".to_owned()).unwrap(),
             next,
         }
     }
@@ -154,6 +155,7 @@ impl World {
         let who = Who {
             user_id: UserId::parse(device.user).unwrap(),
             device_id: None,
+            registration: None,
             scope: Scope::User,
             expires_at: self.now + Duration::from_secs(self.rng.random_range(30..10_000)),
         };

@@ -84,6 +84,7 @@ fn rig_who(device: Option<&str>) -> Who {
     Who {
         user_id: UserId::parse("alice").unwrap(),
         device_id: device.map(|device| DeviceId::parse(device).unwrap()),
+        registration: device.map(|_| 1),
         scope: Scope::User,
         expires_at: Instant::now() + Duration::from_secs(3_600),
     }
@@ -101,6 +102,7 @@ fn page(checkpoint: u64, next: Option<&str>) -> Page {
     Page {
         checkpoints: [checkpoint].into(),
         conversations: serde_json::value::RawValue::from_string("[]".to_owned()).unwrap(),
+        account: serde_json::value::RawValue::from_string("{}".to_owned()).unwrap(),
         is_empty: true,
         next: next.map(Into::into),
     }
@@ -167,6 +169,21 @@ fn who_is_not_known_in_time_is_shut_out() {
     rig.say(&hello());
     rig.input(Input::Authenticated(Ok(rig_who(Some("dev_2")))));
     assert_eq!(rig.closed(), Some(4401));
+}
+
+#[test]
+fn an_unlinked_device_is_cut_off_whether_it_is_open_or_just_comes() {
+    let mut rig = Rig::open();
+    let (user, device, registration) = rig.session.device().unwrap();
+    assert_eq!((user.as_str(), device.as_str(), registration), ("alice", "dev_1", None));
+    assert!(rig.input(Input::Unlinked).is_empty());
+    assert_eq!(rig.closed(), Some(4403));
+
+    let mut rig = Rig::new(None);
+    rig.say(&hello());
+    assert_eq!(rig.session.device(), None);
+    assert!(rig.input(Input::Unlinked).is_empty());
+    assert_eq!(rig.closed(), Some(4403));
 }
 
 #[test]

@@ -31,6 +31,7 @@ use super::{
 };
 use crate::{
     auth::{AuthError, Identity},
+    devices::Watch,
     presence::{Arrival, Watcher},
 };
 
@@ -99,6 +100,7 @@ pub async fn run<S>(
 }
 
 enum Asked {
+    Admitted(Result<Identity, AuthError>),
     Ends,
     Page(Page),
 }
@@ -126,15 +128,20 @@ async fn live<S>(
     let mut watcher: Option<Watcher> = None;
     let mut may_have_events = false;
     let mut draining = false;
+    let mut watch: Option<Watch> = None;
     let timer = sleep_until(session.deadline().into());
     tokio::pin!(timer);
     loop {
         while let Some(effect) = out.next_effect() {
             match effect {
                 Effect::Authenticate(token) => {
-                    let result = check(&token.0).map(|identity| realtime.who(identity));
-                    let input = Input::Authenticated(result.map_err(reason));
-                    session.receive(input, Instant::now(), out);
+                    let (checked, devices) = (check(&token.0), shared.devices.clone());
+                    asking = Some(Box::pin(async move {
+                        Asked::Admitted(match checked {
+                            Ok(identity) => devices.admit(&identity).await.map(|()| identity),
+                            Err(error) => Err(error),
+                        })
+                    }));
                 }
                 Effect::Run(run) => commands.push(execute(&shared.commands, *run)),
                 Effect::NoteEnds(shards) => {
@@ -162,6 +169,11 @@ async fn live<S>(
         if here.is_none() {
             here = session.user().map(|user| shared.presence.arrive(user));
         }
+        if watch.is_none()
+            && let Some((user, device, registration)) = session.device()
+        {
+            watch = Some(shared.devices.watch(user, device, registration));
+        }
         while may_have_events && (out.bytes() < ROOM_BYTES || session.has_overflowed()) {
             may_have_events = session.feed(ROOM_BYTES, Instant::now(), out);
         }
@@ -185,6 +197,7 @@ async fn live<S>(
         let listening = session.is_listening();
         tokio::select! {
             biased;
+            () = over(watch.as_ref()) => session.receive(Input::Unlinked, Instant::now(), out),
             Some((ticket, result)) = commands.next(), if !commands.is_empty() => {
                 session.receive(Input::Answered(&ticket, result), Instant::now(), out);
             }
@@ -215,6 +228,13 @@ async fn live<S>(
                 asking = None;
                 let now = Instant::now();
                 match asked {
+                    Asked::Admitted(Err(AuthError::Unlinked)) => {
+                        session.receive(Input::Unlinked, now, out);
+                    }
+                    Asked::Admitted(result) => {
+                        let who = result.map(|identity| realtime.who(identity));
+                        session.receive(Input::Authenticated(who.map_err(reason)), now, out);
+                    }
                     Asked::Ends => session.receive(Input::EndsNoted, now, out),
                     Asked::Page(page) => session.receive(Input::Page(&page), now, out),
                 }
@@ -234,6 +254,13 @@ async fn live<S>(
                 session.receive(drain(shared.config.drain), Instant::now(), out);
             }
         }
+    }
+}
+
+async fn over(watch: Option<&Watch>) {
+    match watch {
+        Some(watch) => watch.over().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -279,6 +306,7 @@ fn drain(drain: Duration) -> Input<'static> {
 fn reason(error: AuthError) -> &'static str {
     match error {
         AuthError::Expired => "the sessionToken has expired",
+        AuthError::Unlinked => "the device was unlinked",
         AuthError::Missing
         | AuthError::Scheme
         | AuthError::Invalid

@@ -31,6 +31,8 @@ pub struct Page {
     pub checkpoints: Positions,
     /// The `conversations` of the contract's Sync.
     pub conversations: Box<RawValue>,
+    /// Its `account`.
+    pub account: Box<RawValue>,
     pub is_empty: bool,
     /// The projections' name of the next page.
     pub next: Option<Box<str>>,
@@ -138,6 +140,7 @@ mod tests {
         Page {
             checkpoints: checkpoints.into(),
             conversations: RawValue::from_string("[]".to_owned()).unwrap(),
+            account: RawValue::from_string("{}".to_owned()).unwrap(),
             is_empty,
             next: next.map(Into::into),
         }

@@ -1,4 +1,7 @@
 //! `POST /v1/sessions/bootstrap`: a session for a device, as a token and as a cookie.
+//!
+//! The device is linked to the account before there is a session, so that every session can be
+//! ended by unlinking its device.
 
 use std::time::Duration;
 
@@ -9,20 +12,24 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use parley_commands::{Code, Problem};
-use parley_domain::{DeviceId, Timestamp, UserId};
+use parley_commands::AccountRequest;
+use parley_domain::{
+    Actor, DeviceId, Timestamp, UserId,
+    account::{Action, Answer},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
     Endpoint,
-    extract::{Caller, JsonBody, device},
+    extract::{Caller, JsonBody, TraceParent, device},
 };
 use crate::{
-    auth::cookie, config::PublicUrl, error::ApiError, openapi::Operation, state::AppState,
+    auth::{Identity, cookie},
+    config::PublicUrl,
+    error::ApiError,
+    openapi::Operation,
+    state::AppState,
 };
-
-/// The longest name of a platform, in characters.
-const MAX_PLATFORM_CHARACTERS: usize = 64;
 
 pub fn endpoint() -> Endpoint {
     let operation = Operation::new("bootstrapSession", "Start a session on a device")
@@ -30,7 +37,9 @@ pub fn endpoint() -> Endpoint {
         .answers(200, "Session", "The session; also set as the cookie parley_session.")
         .refuses(400, "invalid_id")
         .refuses(403, "forbidden")
-        .refuses(422, "invalid_body");
+        .refuses(409, "too_many_devices")
+        .refuses(422, "invalid_body")
+        .refuses(503, "unavailable");
     Endpoint::new("POST", "/v1/sessions/bootstrap", post(bootstrap), operation)
 }
 
@@ -55,21 +64,18 @@ struct Session {
 async fn bootstrap(
     State(state): State<AppState>,
     Caller(caller): Caller,
+    TraceParent(traceparent): TraceParent,
     headers: HeaderMap,
     JsonBody(body): JsonBody<Bootstrap>,
 ) -> Result<Response, ApiError> {
     let Some(device_id) = device(&caller, Some(&body.device_id))? else {
         return Err(ApiError::malformed("deviceId is missing"));
     };
-    let characters = body.platform.chars().count();
-    if !(1..=MAX_PLATFORM_CHARACTERS).contains(&characters) {
-        let detail = format!("platform has 1 to {MAX_PLATFORM_CHARACTERS} characters");
-        return Err(Problem::new(Code::InvalidBody, detail).into());
-    }
     let url = public_url(&state, &headers)?;
+    let registration = register(&state, &caller, &device_id, body.platform, traceparent).await?;
     let sessions = state.authenticator.sessions();
     let now = state.now();
-    let session = sessions.mint(&caller, &device_id, now).map_err(|error| {
+    let session = sessions.mint(&caller, &device_id, registration, now).map_err(|error| {
         tracing::error!(%error, "no session");
         ApiError::internal()
     })?;
@@ -90,6 +96,34 @@ async fn bootstrap(
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
     Ok((headers, Json(answer)).into_response())
+}
+
+/// Links the device, if it is not; the version of the event that did. Durable when it returns.
+async fn register(
+    state: &AppState,
+    caller: &Identity,
+    device_id: &DeviceId,
+    platform: String,
+    traceparent: Option<String>,
+) -> Result<u64, ApiError> {
+    let actor = Actor { device_id: Some(device_id.clone()), ..caller.actor() };
+    let action = Action::RegisterDevice {
+        device_id: device_id.clone(),
+        platform,
+        renews: caller.registration,
+    };
+    let request = AccountRequest::new(actor, action, traceparent);
+    match state.commands.execute(request).await? {
+        Answer::Registered { version, registration } => {
+            let devices = state.realtime.devices();
+            devices.registered(&caller.user_id, device_id, registration, version);
+            Ok(registration)
+        }
+        Answer::Done { .. } => {
+            tracing::error!("a registration was answered as something else");
+            Err(ApiError::internal())
+        }
+    }
 }
 
 /// How the caller reaches this gateway: as configured, or as it just did.

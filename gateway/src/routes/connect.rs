@@ -2,8 +2,8 @@
 //!
 //! A program that sends `Authorization` is answered 401 before the upgrade if it is wrong. A
 //! browser's page cannot see such an answer, only a socket that did not open, and would try again
-//! for ever. So for the cookie: from an origin that is not on the allow list, the socket opens and
-//! closes with its code; and a cookie that has expired counts as none, so that the `hello` can
+//! for ever. So for the cookie: from an origin that is not on the allow list, or of a device that
+//! was unlinked, the socket opens and closes with its code; and a cookie that has expired counts as none, so that the `hello` can
 //! bring a newer session token, or the socket closes with the code for that.
 
 use axum::{
@@ -45,12 +45,15 @@ async fn connect(
     if state.shutdown.soft().is_cancelled() {
         return Err(ApiError::unavailable("this server is being stopped"));
     }
-    let caller = request::caller(&state.authenticator, &state.origins, &method, &headers).await;
-    let caller = match caller {
+    let (authenticator, origins) = (&state.authenticator, &state.origins);
+    let devices = state.realtime.devices();
+    let caller = match request::caller(authenticator, origins, devices, &method, &headers).await {
         Ok(identity) => Some(identity),
         Err(AuthError::Missing) => None,
         Err(error) if headers.contains_key(header::AUTHORIZATION) => return Err(error.into()),
-        Err(AuthError::Origin) => return Ok(close(upgrade, Close::Forbidden)),
+        Err(AuthError::Origin | AuthError::Unlinked) => {
+            return Ok(close(upgrade, Close::Forbidden));
+        }
         Err(
             AuthError::Scheme
             | AuthError::Invalid

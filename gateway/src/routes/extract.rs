@@ -30,8 +30,10 @@ impl FromRequestParts<AppState> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let (authenticator, origins) = (&state.authenticator, &state.origins);
+        let devices = state.realtime.devices();
         let caller =
-            request::caller(&state.authenticator, &state.origins, &parts.method, &parts.headers);
+            request::caller(authenticator, origins, devices, &parts.method, &parts.headers);
         Ok(Self(caller.await?))
     }
 }
@@ -75,6 +77,18 @@ impl FromRequestParts<AppState> for Seq {
             )
             .into()
         })
+    }
+}
+
+/// The `{deviceId}` of the path.
+pub struct NamedDevice(pub DeviceId);
+
+impl FromRequestParts<AppState> for NamedDevice {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let text = path_parameter(parts, state, "deviceId").await.unwrap_or_default();
+        Ok(Self(DeviceId::parse(&text)?))
     }
 }
 

@@ -11,7 +11,10 @@ use super::{
     Endpoint,
     extract::{Caller, Params, page_size},
 };
-use crate::{error::ApiError, openapi::Operation, realtime::poll::SyncAnswer, state::AppState};
+use crate::{
+    auth::AuthError, error::ApiError, openapi::Operation, realtime::poll::SyncAnswer,
+    state::AppState,
+};
 
 pub const PATH: &str = "/v1/sync";
 /// The longest wait; more is taken as this.
@@ -46,17 +49,13 @@ struct Sync {
     token: String,
     more: bool,
     conversations: Box<RawValue>,
-    account: Account,
+    account: Box<RawValue>,
 }
-
-/// The account's own changes have no events yet.
-#[derive(Serialize)]
-struct Account {}
 
 impl From<SyncAnswer> for Sync {
     fn from(answer: SyncAnswer) -> Self {
-        let SyncAnswer { token, more, conversations } = answer;
-        Self { token, more, conversations, account: Account {} }
+        let SyncAnswer { token, more, conversations, account } = answer;
+        Self { token, more, conversations, account }
     }
 }
 
@@ -70,9 +69,19 @@ async fn sync(
     // Nobody is told anything after their token has ended.
     let wait = asked.min(MAX_WAIT).min(left(caller.expires_at, state.now()));
     let since = query.since.as_deref();
+    let device = caller.device_id.as_ref();
+    let watch = device
+        .map(|device| state.realtime.devices().watch(&caller.user_id, device, caller.registration));
+    let unlinked = async {
+        match &watch {
+            Some(watch) => watch.over().await,
+            None => std::future::pending().await,
+        }
+    };
     let poll = |wait| state.realtime.poll(&caller.user_id, since, limit, wait);
     let answer = tokio::select! {
         answer = poll(wait) => answer,
+        () = unlinked => return Err(AuthError::Unlinked.into()),
         // A drain waits for nothing that is not there yet.
         () = state.shutdown.soft().cancelled() => poll(Duration::ZERO).await,
     };

@@ -5,6 +5,7 @@
 
 mod arbitrary;
 mod conversations;
+mod devices;
 mod edge;
 mod handshake;
 mod openapi;

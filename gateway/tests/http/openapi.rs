@@ -16,6 +16,8 @@ const ROUTES: &[(&str, &str)] = &[
     ("POST", "/v1/conversations/{id}/delivery-cursors"),
     ("GET", "/v1/conversations/{id}/receipts/{seq}"),
     ("GET", "/v1/presence"),
+    ("GET", "/v1/devices"),
+    ("DELETE", "/v1/devices/{deviceId}"),
     ("GET", "/v1/sync"),
     ("GET", "/v1/stream"),
     ("GET", "/v1/connect"),
@@ -42,7 +44,7 @@ async fn every_route_is_described_and_every_description_has_its_route() {
         ROUTES.iter().map(|(method, path)| ((*method).to_owned(), (*path).to_owned())).collect();
     assert_eq!(described, expected);
     for (method, path) in described {
-        let path = path.replace("{id}", "d.a.b").replace("{seq}", "1");
+        let path = path.replace("{id}", "d.a.b").replace("{seq}", "1").replace("{deviceId}", "d");
         let answer = world.request(&method, &path, &[], "").await;
         assert!(![404, 405].contains(&answer.status), "{method} {path}: {}", answer.status);
     }

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Client {
     socket: WebSocketStream<TcpStream>,
     pub token: Option<String>,
-    /// The last version of each conversation.
+    /// The last version of each conversation, and of the `account`.
     pub known: BTreeMap<String, u64>,
 }
 
@@ -65,28 +65,32 @@ impl Client {
 
     /// Signed in and caught up.
     pub async fn open(world: &World, user: &str, device: &str) -> Self {
+        let token = session(world, user, device).await;
         let mut client = Self::connect(world, &[]).await;
-        client.hello(world, user, device).await;
+        client.greet(&token, device).await;
+        client.until("caughtUp").await;
         client
     }
 
     pub async fn hello(&mut self, world: &World, user: &str, device: &str) {
         let token = session(world, user, device).await;
-        self.say(
-            &json!({"type":"hello","sessionToken":token,"deviceId":device,"since":self.token}),
-        )
-        .await;
+        self.greet(&token, device).await;
         self.until("caughtUp").await;
+    }
+
+    /// A hello, with what is known.
+    pub async fn greet(&mut self, session: &str, device: &str) {
+        let since = &self.token;
+        self.say(&json!({"type":"hello","sessionToken":session,"deviceId":device,"since":since}))
+            .await;
     }
 
     /// Again, with what is known.
     pub async fn reconnect(self, world: &World, user: &str, device: &str) -> (Self, Vec<Value>) {
         let Self { token, known, .. } = self;
-        let mut client = Self { token, known, ..Self::connect(world, &[]).await };
         let session = session(world, user, device).await;
-        client
-            .say(&json!({"type":"hello","sessionToken":session,"deviceId":device,"since":client.token}))
-            .await;
+        let mut client = Self { token, known, ..Self::connect(world, &[]).await };
+        client.greet(&session, device).await;
         let frames = client.until("caughtUp").await;
         (client, frames)
     }
@@ -118,8 +122,9 @@ impl Client {
         match frame["type"].as_str().unwrap() {
             "event" => {
                 let event = &frame["event"];
-                let known = self.known.entry(event["subject"].as_str().unwrap().to_owned());
-                let known = known.or_default();
+                let subject = event["subject"].as_str().unwrap();
+                let subject = if subject.starts_with("a.") { "account" } else { subject };
+                let known = self.known.entry(subject.to_owned()).or_default();
                 let version = event["version"].as_u64().unwrap();
                 assert!(version <= *known + 1, "a jump from {known}: {event}");
                 *known = version.max(*known);
@@ -130,6 +135,10 @@ impl Client {
                     let id = shown["conversationId"].as_str().unwrap().to_owned();
                     let known = self.known.entry(id).or_default();
                     *known = shown["version"].as_u64().unwrap().max(*known);
+                }
+                if let Some(version) = frame["account"]["version"].as_u64() {
+                    let known = self.known.entry("account".to_owned()).or_default();
+                    *known = version.max(*known);
                 }
             }
             _ => {}
@@ -142,6 +151,11 @@ impl Client {
     /// All frames up to the first of this type.
     pub async fn until(&mut self, kind: &str) -> Vec<Value> {
         self.until_frame(|frame| frame["type"] == kind).await
+    }
+
+    /// All frames up to the first message.
+    pub async fn until_message(&mut self) -> Vec<Value> {
+        self.until_frame(|frame| frame["event"]["type"] == "message.sent").await
     }
 
     pub async fn until_frame(&mut self, right: impl Fn(&Value) -> bool) -> Vec<Value> {

@@ -15,7 +15,7 @@ async fn a_message_reaches_every_device_of_both() {
     let mut bob = Client::open(world, "bert", "dev_1").await;
     phone.send_message("d.ada.bert", "c-1", "ship it").await;
     for client in [&mut phone, &mut laptop, &mut bob] {
-        let frames = client.until("event").await;
+        let frames = client.until_message().await;
         let event = &frames.last().unwrap()["event"];
         assert_eq!(event["type"], "message.sent");
         assert_eq!((&event["subject"], &event["actor"]), (&json!("d.ada.bert"), &json!("ada")));

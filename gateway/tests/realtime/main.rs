@@ -6,6 +6,7 @@
 mod client;
 mod closing;
 mod delivery;
+mod devices;
 mod outage;
 mod polling;
 mod presence;

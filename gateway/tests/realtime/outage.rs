@@ -19,9 +19,9 @@ async fn without_postgres_recent_tokens_and_commands_are_served() {
     postgres.kill9().await;
 
     let (mut uma, _) = uma.leave().await.reconnect(&world, "uma", "d").await;
-    assert_eq!(texts(&uma.until("event").await), ["one"]);
+    assert_eq!(texts(&uma.until_message().await), ["one"]);
     vic.send_message("d.uma.vic", "c-2", "two").await;
-    assert_eq!(texts(&uma.until("event").await), ["two"]);
+    assert_eq!(texts(&uma.until_message().await), ["two"]);
 
     // A new device gets its state once the database is back; until then it can send.
     let mut new = Client::connect(&world, &[]).await;
@@ -31,7 +31,7 @@ async fn without_postgres_recent_tokens_and_commands_are_served() {
     new.send_message("d.uma.vic", "c-3", "three").await;
     let frames = new.until("message.ack").await;
     assert_eq!(frames.len(), 1, "{frames:?}");
-    assert_eq!(texts(&uma.until("event").await), ["three"]);
+    assert_eq!(texts(&uma.until_message().await), ["three"]);
     postgres.restart().await;
     new.until("caughtUp").await;
     while new.known.get("d.uma.vic") != Some(&3) {
@@ -66,7 +66,7 @@ async fn a_nats_server_that_was_killed_costs_no_event() {
         }
     }
     while wim.known.get("d.wim.xia") != Some(&60) {
-        wim.until("event").await;
+        wim.until_message().await;
     }
     world.shutdown().begin();
 }

@@ -40,6 +40,7 @@ pub fn caller(user: &str) -> Identity {
     Identity {
         user_id: UserId::parse(user).unwrap(),
         device_id: None,
+        registration: None,
         scope: Scope::User,
         expires_at: parley_domain::Timestamp::from_unix_millis(now().unix_millis() + 60_000),
     }

@@ -63,7 +63,7 @@ async fn a_long_absence_is_served_by_the_database_and_goes_on_live() {
         .map(|message| message["conversationSeq"].as_u64().unwrap())
         .collect();
     while kim.known.get("d.kim.lea") != Some(&300) {
-        let events = kim.until("event").await;
+        let events = kim.until_message().await;
         seqs.push(events.last().unwrap()["event"]["data"]["conversationSeq"].as_u64().unwrap());
     }
     seqs.sort_unstable();
@@ -106,9 +106,9 @@ async fn a_token_of_one_gateway_is_good_at_another() {
     let other = world.another_gateway().await;
     let (mut mia, frames) = mia.reconnect(&other, "mia", "d").await;
     assert_eq!(kinds(&frames), ["ready", "caughtUp"]);
-    assert_eq!(texts(&mia.until("event").await), ["hello"]);
+    assert_eq!(texts(&mia.until_message().await), ["hello"]);
     ned.send_message("d.mia.ned", "c-2", "live").await;
-    assert_eq!(texts(&mia.until("event").await), ["live"]);
+    assert_eq!(texts(&mia.until_message().await), ["live"]);
     other.shutdown().begin();
     assert_eq!(mia.closed().await, 4503);
     assert!(

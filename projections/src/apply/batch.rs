@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use super::Placed;
 use crate::{
     Failure,
-    views::{cursors::Cursors, history::NewMessages, inbox::Conversations},
+    views::{account::Accounts, cursors::Cursors, history::NewMessages, inbox::Conversations},
 };
 
 pub(super) async fn write(
@@ -16,12 +16,15 @@ pub(super) async fn write(
     let mut messages = NewMessages::default();
     let mut conversations = Conversations::default();
     let mut cursors = Cursors::default();
+    let mut accounts = Accounts::default();
     for (event, position) in events {
         messages.evolve(event, *position);
         conversations.evolve(event, *position);
         cursors.evolve(event);
+        accounts.evolve(event, *position);
     }
     messages.write(connection).await?;
     conversations.write(connection, shard).await?;
-    cursors.write(connection).await
+    cursors.write(connection).await?;
+    accounts.write(connection, shard).await
 }

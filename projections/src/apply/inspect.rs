@@ -1,6 +1,6 @@
 //! Whether a message of the log is an event that the views can take.
 
-use parley_domain::{Event, EventData, UserId, event::DecodeError};
+use parley_domain::{ConversationId, Event, EventData, Subject, UserId, event::DecodeError};
 use parley_nats::{subjects::parse_event_subject, tail::LogMessage};
 
 /// Why an event cannot be applied, now or later.
@@ -8,9 +8,11 @@ use parley_nats::{subjects::parse_event_subject, tail::LogMessage};
 pub enum Poison {
     #[error(transparent)]
     Undecodable(#[from] DecodeError),
-    #[error("its subject is not that of a conversation of this shard, or not of its own")]
+    #[error("its subject is not one of this shard, or not its own")]
     Subject,
-    #[error("it is about somebody who is not a member of the conversation")]
+    #[error("an event of its type does not belong to its subject")]
+    Misplaced,
+    #[error("it is about somebody who is not a member of the conversation, or not the account's")]
     Stranger,
     #[error("it carries a number that is zero or too large")]
     Number,
@@ -25,6 +27,7 @@ impl Poison {
             Self::Undecodable(DecodeError::Malformed(_)) => "malformed",
             Self::Undecodable(DecodeError::UnknownType(_)) => "unknown type",
             Self::Subject => "wrong subject",
+            Self::Misplaced => "wrong type",
             Self::Stranger => "not a member",
             Self::Number => "impossible number",
             Self::Refused { .. } => "refused by PostgreSQL",
@@ -38,22 +41,42 @@ pub(super) fn inspect(message: &LogMessage, shard: u16) -> Result<Event, Poison>
     if of_shard != shard || event.subject != id {
         return Err(Poison::Subject);
     }
-    let is_member = |user: &UserId| event.subject.is_direct_member(user);
+    let numbers_fit = match &event.subject {
+        Subject::Conversation(id) => in_conversation(&event, id)?,
+        Subject::Account(id) if id.is_of(&event.actor) => match &event.data {
+            EventData::Account(_) => true,
+            EventData::MessageSent(_)
+            | EventData::CursorDelivered(_)
+            | EventData::CursorRead(_) => {
+                return Err(Poison::Misplaced);
+            }
+        },
+        Subject::Account(_) => return Err(Poison::Stranger),
+    };
+    if numbers_fit && fits(event.version) { Ok(event) } else { Err(Poison::Number) }
+}
+
+/// Whether its numbers fit.
+fn in_conversation(event: &Event, id: &ConversationId) -> Result<bool, Poison> {
+    let is_member = |user: &UserId| id.is_direct_member(user);
     if !is_member(&event.actor) {
         return Err(Poison::Stranger);
     }
-    let fits = |number: u64| number > 0 && i64::try_from(number).is_ok();
-    let numbers_fit = match &event.data {
+    match &event.data {
         EventData::MessageSent(sent) => {
-            fits(sent.conversation_seq) && sent.reply_to.is_none_or(fits)
+            Ok(fits(sent.conversation_seq) && sent.reply_to.is_none_or(fits))
         }
         EventData::CursorDelivered(moved) | EventData::CursorRead(moved) => {
             // It would make them a member.
             if !is_member(&moved.user_id) {
                 return Err(Poison::Stranger);
             }
-            fits(moved.through_seq)
+            Ok(fits(moved.through_seq))
         }
-    };
-    if numbers_fit && fits(event.version) { Ok(event) } else { Err(Poison::Number) }
+        EventData::Account(_) => Err(Poison::Misplaced),
+    }
+}
+
+fn fits(number: u64) -> bool {
+    number > 0 && i64::try_from(number).is_ok()
 }

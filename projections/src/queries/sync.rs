@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool};
 
 use super::{
+    devices::{self, AccountDevices},
     inbox::{self, Filter, InboxCursor},
     rows::{self, message_columns, summary_columns, summary_joins, unread},
 };
@@ -14,7 +15,7 @@ use crate::{
     Failure, checkpoint,
     database::READ_DEADLINE,
     failure::within,
-    number::bound,
+    number::{bound, from_sql},
     views::{Message, Summary},
 };
 
@@ -58,6 +59,8 @@ pub struct SyncPage {
     /// hold every change up to there; they may hold later ones.
     pub checkpoints: Vec<u64>,
     pub conversations: Vec<SyncConversation>,
+    /// The account as it is now, on the first page only, and only if it changed after `since`.
+    pub account: Option<AccountDevices>,
     pub next: Option<SyncCursor>,
 }
 
@@ -75,6 +78,7 @@ pub struct SyncConversation {
 /// - With `since`, the positions by shard up to which the caller knows everything: every
 ///   conversation that changed after them, by conversation id, with its current summary and every
 ///   message that was sent or changed after them. A conversation with many is split over pages.
+/// - The first page also tells of the user's account, by the same rule.
 /// - With `cursor`: the page behind the one that gave it; `since` counts for nothing then.
 ///
 /// # Errors
@@ -91,9 +95,11 @@ pub async fn sync_page(
     within(READ_DEADLINE, async {
         let mut snapshot =
             pool.begin_with("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
+        let mut account = None;
         let (checkpoints, next) = match cursor {
             Some(cursor) => (cursor.checkpoints, Some(cursor.next)),
             None => {
+                account = changed_account(&mut snapshot, user, since).await?;
                 let mut checkpoints = checkpoint::read_all(&mut *snapshot, shards).await?;
                 // Who is ahead of the views has missed nothing that is in them.
                 for (checkpoint, since) in checkpoints.iter_mut().zip(since.unwrap_or_default()) {
@@ -116,9 +122,34 @@ pub async fn sync_page(
             }
         }?;
         snapshot.commit().await?;
-        Ok(page)
+        Ok(SyncPage { account, ..page })
     })
     .await
+}
+
+async fn changed_account(
+    snapshot: &mut PgConnection,
+    user: &UserId,
+    since: Option<&[u64]>,
+) -> Result<Option<AccountDevices>, Failure> {
+    let since: Option<Vec<i64>> = since.map(|since| since.iter().copied().map(bound).collect());
+    let version: Option<i64> = sqlx::query_scalar(
+        "SELECT version FROM accounts WHERE user_id = $1 \
+         AND ($2::bigint[] IS NULL OR position > COALESCE(($2::bigint[])[shard + 1], 0))",
+    )
+    .bind(user.as_str())
+    .bind(&since)
+    .fetch_optional(&mut *snapshot)
+    .await?;
+    match version {
+        Some(version) => {
+            let version = from_sql(version)?;
+            let devices = devices::linked(snapshot, user).await?;
+            Ok(Some(AccountDevices { version, devices }))
+        }
+        // Who asks for everything is told that there is nothing.
+        None => Ok(since.is_none().then(AccountDevices::default)),
+    }
 }
 
 async fn newest(
@@ -142,7 +173,7 @@ async fn newest(
         .map(|conversation| SyncConversation { conversation, messages: Vec::new() })
         .collect();
     let next = next.map(|next| SyncCursor { checkpoints: checkpoints.clone(), next });
-    Ok(SyncPage { checkpoints, conversations, next })
+    Ok(SyncPage { checkpoints, conversations, account: None, next })
 }
 
 struct Place {
@@ -256,7 +287,7 @@ async fn changed(
         let next = Next::Changed { since, id: Some(id), inside };
         SyncCursor { checkpoints: checkpoints.clone(), next }
     });
-    Ok(SyncPage { checkpoints, conversations, next })
+    Ok(SyncPage { checkpoints, conversations, account: None, next })
 }
 
 /// A version says that every change up to it is included. A part of a conversation that has more

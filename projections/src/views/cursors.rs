@@ -15,9 +15,10 @@ pub(crate) struct Cursors<'a> {
 
 impl<'a> Cursors<'a> {
     pub fn evolve(&mut self, event: &'a Event) {
-        let id = event.subject.as_str();
+        let Some(conversation) = event.subject.conversation() else { return };
+        let id = conversation.as_str();
         // Both people of a direct conversation are there with its first event, moved or not.
-        if let Some((lo, hi)) = event.subject.direct_names() {
+        if let Some((lo, hi)) = conversation.direct_names() {
             self.moved.entry((id, lo)).or_default();
             self.moved.entry((id, hi)).or_default();
         }
@@ -33,6 +34,7 @@ impl<'a> Cursors<'a> {
                 let seq = moved.through_seq;
                 self.raise(id, moved.user_id.as_str(), seq, seq);
             }
+            EventData::Account(_) => {}
         }
     }
 

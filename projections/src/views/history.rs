@@ -47,7 +47,7 @@ impl<'a> NewMessages<'a> {
     pub fn evolve(&mut self, event: &'a Event, position: u64) {
         match &event.data {
             EventData::MessageSent(sent) => self.sent.push((event, sent, position)),
-            EventData::CursorDelivered(_) | EventData::CursorRead(_) => {}
+            EventData::CursorDelivered(_) | EventData::CursorRead(_) | EventData::Account(_) => {}
         }
     }
 

@@ -115,7 +115,8 @@ struct Change {
 
 impl<'a> Conversations<'a> {
     pub fn evolve(&mut self, event: &'a Event, position: u64) {
-        let change = self.changed.entry(&event.subject).or_insert_with(|| Change {
+        let Some(id) = event.subject.conversation() else { return };
+        let change = self.changed.entry(id).or_insert_with(|| Change {
             position,
             version: event.version,
             last_seq: 0,
@@ -131,7 +132,7 @@ impl<'a> Conversations<'a> {
                 change.last_seq = change.last_seq.max(sent.conversation_seq);
                 change.last_message_at = change.last_message_at.max(Some(event.time));
             }
-            EventData::CursorDelivered(_) | EventData::CursorRead(_) => {}
+            EventData::CursorDelivered(_) | EventData::CursorRead(_) | EventData::Account(_) => {}
         }
     }
 

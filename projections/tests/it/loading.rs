@@ -88,7 +88,7 @@ fn the_loaded_state_is_the_fold_of_the_log() {
             }
             for (id, state) in &log.states {
                 let loaded = load_conversation(&pool, SHARD, id).await.unwrap();
-                prop_assert_eq!(&loaded.conversation, state);
+                prop_assert_eq!(&loaded.state, state);
                 prop_assert_eq!(loaded.checkpoint, log.last().max(position));
                 prop_assert!(!loaded.damaged);
             }
@@ -108,8 +108,8 @@ async fn the_last_thousand_messages_are_loaded() {
     let id = direct("ann", "bob");
     let pool = views_of(&log).await;
     let loaded = load_conversation(&pool, SHARD, &id).await.unwrap();
-    assert_eq!(loaded.conversation.recent.len(), RECENT_MESSAGES);
-    assert_eq!(loaded.conversation, log.states[&id]);
+    assert_eq!(loaded.state.recent.len(), RECENT_MESSAGES);
+    assert_eq!(loaded.state, log.states[&id]);
 }
 
 #[tokio::test]
@@ -123,7 +123,7 @@ async fn an_erased_body_leaves_what_a_retry_is_recognised_by() {
         .unwrap();
     let id = direct("ann", "bob");
     let loaded = load_conversation(&pool, SHARD, &id).await.unwrap();
-    assert_eq!(loaded.conversation, log.states[&id]);
+    assert_eq!(loaded.state, log.states[&id]);
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn an_unknown_conversation_is_in_its_first_state_at_the_checkpoint() {
     log.send("ann", "bob", "hello");
     let pool = views_of(&log).await;
     let loaded = load_conversation(&pool, SHARD, &direct("ann", "cid")).await.unwrap();
-    assert_eq!(loaded.conversation, Conversation::default());
+    assert_eq!(loaded.state, Conversation::default());
     assert_eq!((loaded.checkpoint, loaded.damaged), (1, false));
     // A shard that was never projected is at its beginning.
     let untouched = load_conversation(&pool, SHARD + 1, &direct("ann", "cid")).await.unwrap();

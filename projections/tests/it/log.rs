@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use parley_domain::{
-    Action, Actor, Body, ClientMessageId, Command, Conversation, ConversationId, Event, Scope,
-    Timestamp, UserId,
+    Account, AccountId, Action, Actor, Body, ClientMessageId, Command, Conversation,
+    ConversationId, DeviceId, Event, Scope, Timestamp, UserId, account,
 };
 use parley_nats::{subjects::event_subject, tail::LogMessage};
 use uuid::Uuid;
@@ -21,17 +21,29 @@ pub fn direct(one: &str, other: &str) -> ConversationId {
     ConversationId::direct(&user(one), &user(other)).unwrap()
 }
 
+pub fn account(name: &str) -> AccountId {
+    AccountId::of(&user(name))
+}
+
 /// A shard's log, and the states that it folds to. Event n happens in second n.
 #[derive(Default)]
 pub struct Log {
     pub messages: Vec<LogMessage>,
     pub states: BTreeMap<ConversationId, Conversation>,
+    pub accounts: BTreeMap<AccountId, Account>,
+    /// What was in the log before.
+    before: u64,
 }
 
 impl Log {
+    /// The end of a longer log.
+    pub fn behind(before: u64) -> Self {
+        Self { before, ..Self::default() }
+    }
+
     /// Position of the last message.
     pub fn last(&self) -> u64 {
-        self.messages.last().map_or(0, |message| message.position)
+        self.messages.last().map_or(self.before, |message| message.position)
     }
 
     /// The messages behind a position.
@@ -60,6 +72,36 @@ impl Log {
         let subject = event_subject(SHARD, id);
         self.append(&subject, &event.to_json().unwrap());
         Some(event)
+    }
+
+    /// As [`Self::ask`], of an account.
+    pub fn ask_account(&mut self, name: &str, action: account::Action) -> Option<Event> {
+        let position = self.last() + 1;
+        let id = account(name);
+        let command = account::Command {
+            account_id: id.clone(),
+            actor: Actor { user_id: user(name), device_id: None, scope: Scope::User },
+            time: Self::time_of(position),
+            event_id: Uuid::from_u128(u128::from(position)),
+            action,
+        };
+        let state = self.accounts.entry(id.clone()).or_default();
+        let event = state.decide(&command).ok().flatten()?;
+        state.evolve(&event);
+        let subject = event_subject(SHARD, &id);
+        self.append(&subject, &event.to_json().unwrap());
+        Some(event)
+    }
+
+    pub fn link(&mut self, name: &str, device: &str) -> Option<Event> {
+        let (device_id, platform) = (DeviceId::parse(device).unwrap(), "test".to_owned());
+        let action = account::Action::RegisterDevice { device_id, platform, renews: None };
+        self.ask_account(name, action)
+    }
+
+    pub fn unlink(&mut self, name: &str, device: &str) -> Option<Event> {
+        let device_id = DeviceId::parse(device).unwrap();
+        self.ask_account(name, account::Action::UnlinkDevice { device_id })
     }
 
     /// Any bytes, as a broken or hostile writer might.

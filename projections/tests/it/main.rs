@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that has no value to unwrap has failed")]
 
+mod accounts;
 mod applying;
 mod history;
 mod inbox;

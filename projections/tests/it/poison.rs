@@ -130,7 +130,7 @@ async fn a_conversation_that_begins_with_poison_is_born_with_its_first_good_even
     let pool = views_of(&log).await;
     let nothing = load_conversation(&pool, SHARD, &id).await.unwrap();
     assert!(nothing.damaged);
-    assert_eq!(nothing.conversation, parley_domain::Conversation::default());
+    assert_eq!(nothing.state, parley_domain::Conversation::default());
     assert!(inbox(&pool, &user("ann"), Filter::All, 10, None).await.unwrap().summaries.is_empty());
 
     log.send("ann", "bob", "one");

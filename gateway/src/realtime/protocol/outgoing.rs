@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::Frame;
+use crate::realtime::sync::Page;
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
@@ -21,7 +22,7 @@ enum ServerFrame<'a> {
         token: &'a str,
         more: bool,
         conversations: &'a RawValue,
-        account: Nothing,
+        account: &'a RawValue,
     },
     CaughtUp {
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,10 +71,6 @@ enum ServerFrame<'a> {
     },
 }
 
-/// The account's own changes have no events yet.
-#[derive(Serialize)]
-struct Nothing {}
-
 impl ServerFrame<'_> {
     fn written(&self) -> Frame {
         // Strings and numbers only: this cannot fail, and an empty frame would be seen at once.
@@ -85,9 +82,10 @@ pub fn ready(user_id: &UserId, device_id: &DeviceId, heartbeat_seconds: u64) -> 
     ServerFrame::Ready { user_id, device_id, heartbeat_seconds }.written()
 }
 
-/// One page; `conversations` is the JSON array.
-pub fn sync(r#ref: Option<&str>, token: &str, more: bool, conversations: &RawValue) -> Frame {
-    ServerFrame::Sync { r#ref, token, more, conversations, account: Nothing {} }.written()
+/// One page.
+pub fn sync(r#ref: Option<&str>, token: &str, more: bool, page: &Page) -> Frame {
+    let Page { conversations, account, .. } = page;
+    ServerFrame::Sync { r#ref, token, more, conversations, account }.written()
 }
 
 pub fn caught_up(r#ref: Option<&str>, token: &str) -> Frame {
@@ -173,7 +171,13 @@ mod tests {
     fn frames_are_written_as_the_contract_has_them() {
         let (alice, dev) = (UserId::parse("alice").unwrap(), DeviceId::parse("dev_1").unwrap());
         let id = ConversationId::parse("d.alice.bob").unwrap();
-        let page = RawValue::from_string("[]".to_owned()).unwrap();
+        let page = Page {
+            checkpoints: [].into(),
+            conversations: RawValue::from_string("[]".to_owned()).unwrap(),
+            account: RawValue::from_string("{}".to_owned()).unwrap(),
+            is_empty: true,
+            next: None,
+        };
         let sent = parley_domain::Answer::Sent {
             client_message_id: ClientMessageId::parse("c-1").unwrap(),
             message_id: Uuid::nil(),

@@ -106,7 +106,7 @@ impl Open {
         let turned = run.turn(page, hub.codec(), |positions| hub.covers(positions));
         if !turned.is_idle {
             let r#ref = current.r#ref.as_deref();
-            out.send_page(protocol::sync(r#ref, &turned.token, turned.more, &page.conversations));
+            out.send_page(protocol::sync(r#ref, &turned.token, turned.more, page));
         }
         match turned.step {
             Step::Ask(next) => *request = Some(next),

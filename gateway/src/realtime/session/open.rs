@@ -17,6 +17,7 @@ use crate::realtime::{
 #[derive(Debug)]
 pub(super) struct Open {
     actor: Actor,
+    registration: Option<u64>,
     pub(super) expires_at: Instant,
     pub(super) feed: Feed,
     pub(super) catch_up: CatchUp,
@@ -41,6 +42,7 @@ const WATCH_AGAIN_MS: u64 = 1_000;
 impl Open {
     pub(super) fn new(who: Who, device_id: DeviceId, feed: Feed, now: Instant) -> Self {
         Self {
+            registration: who.registration,
             actor: Actor { user_id: who.user_id, device_id: Some(device_id), scope: who.scope },
             expires_at: who.expires_at,
             feed,
@@ -52,6 +54,11 @@ impl Open {
             is_typing: false,
             watching: Flood::new(now),
         }
+    }
+
+    pub(super) fn device(&self) -> Option<(&UserId, &DeviceId, Option<u64>)> {
+        let device = self.actor.device_id.as_ref()?;
+        Some((&self.actor.user_id, device, self.registration))
     }
 
     pub(super) fn command(
