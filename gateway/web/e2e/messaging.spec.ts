@@ -176,13 +176,16 @@ test('two tabs of one browser are two people', async () => {
   await carol.startsWith(alice);
   await carol.writes('hello from the other tab');
   await alice.unread(carol, 1);
-  // The cookie of the browser is carol's by now; the tab stays alice's.
+  // The cookie of the browser is carol's by now; the tab stays alice's, with the session it has.
+  let sessions = 0;
+  alice.page.on('request', (request) => (sessions += Number(request.url().endsWith('/v1/sessions/bootstrap'))));
   await alice.page.reload();
   await alice.isOnline();
   await alice.opens(carol);
   await alice.sees('hello from the other tab', 'received');
   await alice.writes('hello back');
   await carol.sees('hello back', 'received');
+  expect(sessions).toBe(0);
   expect(carol.errors).toEqual([]);
 });
 

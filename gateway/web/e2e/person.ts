@@ -37,6 +37,11 @@ export class Person {
 
   isOnline = (): Promise<void> => this.link('online');
 
+  async isOver(transport: 'websocket' | 'sse' | 'poll'): Promise<void> {
+    await this.isOnline();
+    await expect(this.page.getByTestId('connection-state')).toHaveAttribute('data-transport', transport, { timeout: 30_000 });
+  }
+
   async startsWith(other: Person): Promise<void> {
     await this.page.getByTestId('new-conversation-user').fill(other.userId);
     await this.page.getByTestId('new-conversation-submit').click();

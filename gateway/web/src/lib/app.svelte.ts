@@ -1,7 +1,7 @@
 // The page's one object: it owns the state and lets frames, HTTP answers and people change it
 // only through `apply`.
 
-import { ApiError, createDirect, devToken, getHistory, getSummary } from './api';
+import { ApiError, createDirect, devToken, getHistory, getSummary, isThere, postCursor, postMessage } from './api';
 import type { Ending } from './closes';
 import { Connection, type Link } from './connection';
 import { CursorReports } from './cursors';
@@ -9,16 +9,21 @@ import { Outbox, type OutboxItem } from './outbox';
 import { People } from './people.svelte';
 import type { ClientFrame, ServerFrame } from './protocol';
 import { Sessions, type Signed } from './session';
-import { browserStore } from './storage';
-import { socketUrl } from './address';
+import { browserStore, readJson } from './storage';
 import { apply } from './store/apply';
 import { shownMessages } from './store/messages';
 import { hasOwnMessage, inbox, needsHistory, peerOf } from './store/select';
 import { initialState, type Input, type State } from './store/state';
+import { recalled } from './transport/chooser';
+import { HttpCommands } from './transport/commands';
+import { openTransport, type Tab } from './transport/open';
 
 const HISTORY_LIMIT = 50;
 const SYNC_EVERY_MS = 1_000;
 const DEFAULT_PAUSE_MS = 2_000;
+/** For the server to show that it is there, over plain HTTP. */
+const THERE_WITHIN_MS = 4_000;
+const TRANSPORT = 'parley.transport';
 
 export class App {
   signed = $state.raw<Signed | null>(null);
@@ -39,6 +44,7 @@ export class App {
   #cursors = new CursorReports((frame) => this.#send(frame));
   #outbox: Outbox | null = null;
   #connection: Connection | null = null;
+  #commands: HttpCommands | null = null;
   #renewing: Promise<boolean> | null = null;
   #syncTimer: ReturnType<typeof setTimeout> | undefined;
   #opening = new Set<string>();
@@ -153,9 +159,24 @@ export class App {
       random: Math.random,
       newId: () => crypto.randomUUID(),
     });
+    const commands = new HttpCommands({
+      message: (id, message) => this.#authorized((token) => postMessage(token, id, message)),
+      cursor: (id, which, throughSeq) => this.#authorized((token) => postCursor(token, id, which, throughSeq)),
+      onFrame: (frame) => this.#heard(frame),
+    });
+    const tab: Tab = {
+      signed: () => this.signed ?? signed,
+      since: () => this.state.token,
+      asking: () => this.#dispatch({ type: 'local.syncAsked' }),
+      command: (frame) => commands.send(frame),
+    };
+    this.#commands = commands;
     this.#connection = new Connection({
-      open: () => new WebSocket(socketUrl(this.signed?.websocketUrl ?? '', document.baseURI)),
-      hello: () => this.#hello(),
+      open: (name, listener) => openTransport(tab, name, listener),
+      asking: tab.asking,
+      isThere: () => isThere(tab.signed().sessionToken, this.state.token, THERE_WITHIN_MS),
+      recall: () => recalled(readJson(this.#tab, TRANSPORT), Date.now()),
+      remember: (choice) => this.#tab.set(TRANSPORT, JSON.stringify(choice)),
       onLink: (link) => this.#linked(link),
       onFrame: (frame) => this.#heard(frame),
       renew: () => this.#renew(),
@@ -168,6 +189,8 @@ export class App {
   #finish(): void {
     this.#connection?.stop();
     this.#connection = null;
+    this.#commands?.stop();
+    this.#commands = null;
     this.#outbox?.offline();
     this.#outbox = null;
     this.#cursors.reset();
@@ -194,12 +217,6 @@ export class App {
     return this.#connection?.send(frame) ?? false;
   }
 
-  #hello(): ClientFrame {
-    this.#dispatch({ type: 'local.syncAsked' });
-    const { sessionToken = '', deviceId = '' } = this.signed ?? {};
-    return { type: 'hello', sessionToken, deviceId, since: this.state.token };
-  }
-
   #linked(link: Link): void {
     const was = this.link.state;
     this.link = link;
@@ -216,10 +233,6 @@ export class App {
   #heard(frame: ServerFrame): void {
     this.#dispatch(frame);
     switch (frame.type) {
-      case 'ready':
-        // Never show one person's messages under another's name (a cookie may have decided).
-        if (frame.userId !== this.me) this.#ended('signed-out');
-        break;
       case 'caughtUp':
         this.#settleOutbox();
         for (const id of Object.keys(this.state.conversations)) this.#reportDelivered(id);

@@ -1,6 +1,8 @@
 // What a close code asks of the client. 44xx other than 4408, 4409 and 4429: do not come back
 // unchanged. Everything else: come back, with patience.
 
+import type { ApiError } from './api';
+
 export type Ending =
   /** the session is over */
   | 'signed-out'
@@ -30,4 +32,13 @@ export function afterClose(code: number): AfterClose {
     default:
       return code >= 4400 && code < 4500 ? { do: 'end', ending: 'outdated' } : { do: 'reconnect', atLeastMs: 0 };
   }
+}
+
+/** An answer over HTTP that is no success, in the words of a close code; only the server's own count. */
+export function closeCodeOf({ status, code }: ApiError): number {
+  if (status === 401 && code === 'unauthenticated') return 4401;
+  if (status === 403 && code === 'forbidden') return 4403;
+  if (status === 429) return 4429;
+  if (status === 503 && code === 'unavailable') return 4503;
+  return 1006;
 }

@@ -13,6 +13,17 @@ export function toSyncItems(value: unknown): SyncItem[] {
   });
 }
 
+/** A Sync is the same whether a frame or an answer over HTTP holds it. */
+export function toSync(value: Record<string, unknown>): Extract<ServerFrame, { type: 'sync' }> {
+  return {
+    type: 'sync',
+    token: text(value.token) ?? '',
+    more: value.more === true,
+    conversations: toSyncItems(value.conversations),
+    account: isRecord(value.account) ? value.account : undefined,
+  };
+}
+
 export function parseFrame(raw: unknown): ServerFrame | null {
   if (typeof raw !== 'string') return null;
   let value: unknown;
@@ -39,13 +50,7 @@ function toFrame(value: Record<string, unknown>): ServerFrame | null {
           isCount(value.heartbeatSeconds) && value.heartbeatSeconds > 0 ? value.heartbeatSeconds : DEFAULT_HEARTBEAT_SECONDS,
       };
     case 'sync':
-      return {
-        type: 'sync',
-        token: token ?? '',
-        more: value.more === true,
-        conversations: toSyncItems(value.conversations),
-        account: isRecord(value.account) ? value.account : undefined,
-      };
+      return toSync(value);
     case 'caughtUp':
     case 'token':
       return token ? { type: value.type, token } : null;
