@@ -10,6 +10,7 @@
 //! before any event; a later one does not hold up live events.
 
 mod catch_up;
+mod cursors;
 mod flood;
 mod open;
 mod outbox;
@@ -159,8 +160,18 @@ impl Session {
             Input::EndsNoted => self.with_open(|open| open.ends_noted(now, out)),
             Input::Page(page) => self.with_open(|open| open.page(page, now, out)),
             Input::Answered(ticket, result) => {
-                self.in_flight = self.in_flight.saturating_sub(1);
-                answer(ticket, result, out);
+                let answered = match (ticket.cursor, &mut self.phase) {
+                    (Some(kind), Phase::Open(open)) => {
+                        open.cursor_answered(ticket, kind, &result, out)
+                    }
+                    (None, _) => {
+                        answer(ticket.r#ref.as_deref(), ticket, &result, out);
+                        1
+                    }
+                    // The connection is over; nobody reads it.
+                    (Some(_), Phase::Hello(_) | Phase::Checking(_) | Phase::Closed) => 0,
+                };
+                self.in_flight = self.in_flight.saturating_sub(answered);
             }
             Input::Presence(frame) => self.with_open(|_| out.send(frame)),
             Input::Drain { reconnect_after_ms, until } => {
@@ -406,12 +417,16 @@ impl Session {
 const TOO_SLOW: &str = "too slow: reconnect with the token";
 const HELLO_FIRST: &str = "the first frame is hello";
 
-fn answer(ticket: &Ticket, result: Result<Answer, Refused>, out: &mut Outbox) {
-    let r#ref = ticket.r#ref.as_deref();
+fn answer(
+    r#ref: Option<&str>,
+    ticket: &Ticket,
+    result: &Result<Answer, Refused>,
+    out: &mut Outbox,
+) {
     out.send(match result {
-        Ok(answer) => protocol::ack(r#ref, &ticket.conversation_id, &answer),
+        Ok(answer) => protocol::ack(r#ref, &ticket.conversation_id, answer),
         Err(Refused { code, message, retry_after_ms }) => {
-            protocol::error(ErrorFrame { r#ref, code: &code, message: &message, retry_after_ms })
+            protocol::error(ErrorFrame { r#ref, code, message, retry_after_ms: *retry_after_ms })
         }
     });
 }

@@ -236,7 +236,8 @@ fn commands_keep_their_order_and_are_answered_by_ref() {
     let mut rig = Rig::open();
     for n in 1..=4 {
         assert!(rig.session.is_listening());
-        rig.say(&json!({"type":"cursor.read","ref":n.to_string(),"conversationId":"d.alice.bob","throughSeq":n}));
+        let conversation = format!("d.alice.bob{n}");
+        rig.say(&json!({"type":"cursor.read","ref":n.to_string(),"conversationId":conversation,"throughSeq":n}));
     }
     assert!(!rig.session.is_listening());
     let mut tickets = Vec::new();
@@ -263,6 +264,28 @@ fn commands_keep_their_order_and_are_answered_by_ref() {
         (types(&said), &said[0]["ref"], &said[0]["code"]),
         (vec!["error"], &json!("9"), &json!("invalid_id"))
     );
+}
+
+#[test]
+fn a_burst_of_cursors_is_two_commands_and_each_is_answered() {
+    let mut rig = Rig::open();
+    let run = |rig: &mut Rig, expected: u64| {
+        let Some(Effect::Run(run)) = rig.out.next_effect() else { panic!("nothing to run") };
+        assert_eq!(run.1.action, Action::MarkDelivered { through_seq: expected });
+        assert_eq!(rig.out.next_effect(), None);
+        run.0
+    };
+    for n in 1..=4 {
+        rig.say(&json!({"type":"cursor.delivered","ref":n.to_string(),"conversationId":"d.alice.bob","throughSeq":n}));
+    }
+    let first = run(&mut rig, 1);
+    let done = |version| Ok(Answer::Cursor { version, read_seq: 0, delivered_seq: version });
+    let ack = |n: u64, version: u64| json!({"type":"ack","ref":n.to_string(),"version":version});
+    assert_eq!(rig.input(Input::Answered(&first, done(5))), [ack(1, 5)]);
+    let rest = run(&mut rig, 4);
+    assert_eq!(rig.input(Input::Answered(&rest, done(6))), [ack(2, 6), ack(3, 6), ack(4, 6)]);
+    assert_eq!(rig.out.next_effect(), None);
+    assert!(rig.session.is_listening());
 }
 
 #[test]

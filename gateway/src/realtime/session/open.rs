@@ -2,11 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use parley_domain::{Action, Actor, ConversationId, DeviceId, UserId};
+use parley_domain::{Action, Actor, Answer, ConversationId, DeviceId, UserId};
 use smol_str::SmolStr;
 
 use super::{
-    Command, Effect, FloodConfig, Outbox, Ticket, Who, catch_up::CatchUp, flood::Flood, reject,
+    Command, Effect, FloodConfig, Outbox, Refused, Ticket, Who, answer,
+    catch_up::CatchUp,
+    cursors::{Asked, CursorKind, Cursors, Settled},
+    flood::Flood,
+    reject,
 };
 use crate::realtime::{
     feed::Feed,
@@ -30,6 +34,7 @@ pub(super) struct Open {
     /// Others have been told of typing, and not yet that it has ended.
     is_typing: bool,
     watching: Flood,
+    cursors: Cursors,
 }
 
 /// Typing is shown for three seconds, so that saying it each second is plenty; a few in a row are
@@ -53,6 +58,7 @@ impl Open {
             typing: Flood::new(now),
             is_typing: false,
             watching: Flood::new(now),
+            cursors: Cursors::default(),
         }
     }
 
@@ -68,8 +74,38 @@ impl Open {
         action: Action,
         out: &mut Outbox,
     ) {
+        let Some((kind, through_seq)) = CursorKind::of(&action) else {
+            return self.run(Ticket { r#ref, conversation_id, cursor: None }, action, out);
+        };
+        let asked = Asked { through_seq, r#ref };
+        if let Some(action) = self.cursors.ask(&conversation_id, kind, asked) {
+            let ticket = Ticket { r#ref: None, conversation_id, cursor: Some(kind) };
+            self.run(ticket, action, out);
+        }
+    }
+
+    /// Hands out the answers to a cursor report; how many there are.
+    pub(super) fn cursor_answered(
+        &mut self,
+        ticket: &Ticket,
+        kind: CursorKind,
+        result: &Result<Answer, Refused>,
+        out: &mut Outbox,
+    ) -> u32 {
+        let Settled { acked, refused, next } = self.cursors.answered(ticket, kind, result);
+        let count = acked.len() + refused.len();
+        for asked in acked.into_iter().chain(refused) {
+            answer(asked.r#ref.as_deref(), ticket, result, out);
+        }
+        if let Some(action) = next {
+            self.run(ticket.clone(), action, out);
+        }
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    fn run(&self, ticket: Ticket, action: Action, out: &mut Outbox) {
         let command = Command { actor: self.actor.clone(), action };
-        out.run(Effect::Run(Box::new((Ticket { r#ref, conversation_id }, command))));
+        out.run(Effect::Run(Box::new((ticket, command))));
     }
 
     pub(super) fn typing(

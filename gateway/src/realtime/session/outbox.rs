@@ -5,6 +5,8 @@ use std::{borrow::Cow, collections::VecDeque};
 use parley_domain::{Action, Actor, ConversationId, UserId};
 use smol_str::SmolStr;
 
+use super::cursors::CursorKind;
+
 use crate::realtime::protocol::{Close, Frame};
 
 /// Something that takes I/O. Each but `Typing` and `Watch` is answered by an input.
@@ -37,6 +39,8 @@ impl std::fmt::Debug for SessionToken {
 pub struct Ticket {
     pub r#ref: Option<SmolStr>,
     pub conversation_id: ConversationId,
+    /// Of a cursor report, which may stand for several.
+    pub cursor: Option<CursorKind>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
