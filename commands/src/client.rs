@@ -8,31 +8,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::{
+    config::ClientConfig,
     lane::{self, Job},
     problem::{Code, Problem},
     wire::{Ask, Sealed},
 };
-
-/// Bounds of waiting.
-#[derive(Debug, Clone)]
-pub struct ClientConfig {
-    /// How long a caller waits in all, over owners that come and go.
-    pub patience: Duration,
-    /// How long one attempt may go unanswered before the command is sent again.
-    pub attempt_timeout: Duration,
-    /// Commands of one shard that may wait or be under way.
-    pub queue_commands: usize,
-}
-
-impl Default for ClientConfig {
-    fn default() -> Self {
-        Self {
-            patience: Duration::from_secs(6),
-            attempt_timeout: Duration::from_secs(2),
-            queue_commands: 20_000,
-        }
-    }
-}
 
 /// Sends commands to whoever owns their shard; cheap to clone.
 ///

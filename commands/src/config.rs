@@ -5,8 +5,6 @@ use std::time::Duration;
 use parley_nats::{committer::CommitterConfig, subjects::MAX_SHARDS, topology::TopologyConfig};
 use parley_runtime::config::Env;
 
-use crate::client::ClientConfig;
-
 /// Everything that the service can be told.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -54,6 +52,27 @@ impl CacheConfig {
         Self {
             cache_bytes: self.cache_bytes / Self::ACCOUNTS,
             pinned_bytes: self.pinned_bytes / Self::ACCOUNTS,
+        }
+    }
+}
+
+/// Bounds of waiting.
+#[derive(Debug, Clone)]
+pub struct ClientConfig {
+    /// How long a caller waits in all, over owners that come and go.
+    pub patience: Duration,
+    /// How long one attempt may go unanswered before the command is sent again.
+    pub attempt_timeout: Duration,
+    /// Commands of one shard that may wait or be under way.
+    pub queue_commands: usize,
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Self {
+            patience: Duration::from_secs(6),
+            attempt_timeout: Duration::from_secs(2),
+            queue_commands: 20_000,
         }
     }
 }

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use crate::{
-    client::ClientConfig,
+    config::ClientConfig,
     problem::{Code, Problem},
     wire::Reply,
 };

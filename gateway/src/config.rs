@@ -5,7 +5,7 @@ mod public_url;
 
 use std::{net::SocketAddr, time::Duration};
 
-use parley_commands::client::ClientConfig;
+use parley_commands::config::ClientConfig;
 use parley_nats::topology::TopologyConfig;
 use parley_runtime::config::Env;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_nats::{HeaderMap, Message};
-use parley_commands::{Client, Config, Problem, Request, client::ClientConfig};
+use parley_commands::{Client, Config, Problem, Request, config::ClientConfig};
 use parley_domain::{Action, Actor, Answer, Body, ClientMessageId, ConversationId, Scope, UserId};
 use parley_nats::{Connection, connect};
 use parley_runtime::{config::Env, engines::testing::TestPostgres, shutdown::Shutdown, telemetry};

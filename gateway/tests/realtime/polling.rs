@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
-use parley_commands::{Client as Commands, client::ClientConfig};
+use parley_commands::{Client as Commands, config::ClientConfig};
 use parley_domain::{Scope, UserId};
 use parley_gateway::auth::Identity;
 use parley_gateway::realtime::{Deps, Realtime, RealtimeConfig, poll::SyncAnswer};
