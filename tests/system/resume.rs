@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -78,6 +78,7 @@ async fn live(
     transport: Transport,
     urls: [String; 2],
     mut random: Random,
+    reached: Arc<AtomicU64>,
     done: Arc<AtomicBool>,
 ) -> Store {
     let mut store = Store::default();
@@ -92,6 +93,7 @@ async fn live(
     }
     while !done.load(Ordering::Relaxed) {
         listen(transport, &urls[0], USER, &mut store, Duration::from_millis(300)).await;
+        reached.store(store.messages.keys().last().copied().unwrap_or(0), Ordering::Relaxed);
     }
     store
 }
@@ -114,10 +116,13 @@ async fn a_device_that_is_cut_off_again_and_again_misses_nothing() {
     let urls = [large.url(), tiny.url()];
     let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let transports = [Transport::WebSocket, Transport::Stream, Transport::LongPoll];
-    let mut devices = Vec::new();
+    let (mut devices, mut all_reached) = (Vec::new(), Vec::new());
     for (n, transport) in transports.into_iter().enumerate() {
         let random = Random(seed + n as u64);
-        devices.push(tokio::spawn(live(transport, urls.clone(), random, Arc::clone(&done))));
+        let reached = Arc::new(AtomicU64::new(0));
+        all_reached.push(Arc::clone(&reached));
+        let done = Arc::clone(&done);
+        devices.push(tokio::spawn(live(transport, urls.clone(), random, reached, done)));
     }
     let writer = tokio::spawn(write(steady.url(), Arc::clone(&stop)));
     // Once, both gateways that the devices use are restarted.
@@ -129,10 +134,7 @@ async fn a_device_that_is_cut_off_again_and_again_misses_nothing() {
     for gateway in [&large, &tiny] {
         gateway.wait_ready().await;
     }
-    let began = Instant::now();
-    while began.elapsed() < Duration::from_millis(u64::from(cuts()) * 150) {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    tokio::time::sleep(Duration::from_millis(u64::from(cuts()) * 150)).await;
     stop.store(true, Ordering::Relaxed);
     let acknowledged = writer.await.unwrap();
     let last = *acknowledged.keys().last().unwrap();
@@ -153,8 +155,10 @@ async fn a_device_that_is_cut_off_again_and_again_misses_nothing() {
     })
     .await;
     assert_eq!(history, acknowledged);
-    // The devices have until here and some lives more.
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    eventually("every device has seen the last message", Duration::from_secs(120), async || {
+        all_reached.iter().all(|reached| reached.load(Ordering::Relaxed) == last).then_some(())
+    })
+    .await;
     done.store(true, Ordering::Relaxed);
     for (device, transport) in devices.into_iter().zip(transports) {
         let store = device.await.unwrap();
