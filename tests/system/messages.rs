@@ -1,6 +1,6 @@
 //! A message's way through the whole system, and through its worst moments.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -69,6 +69,7 @@ async fn another_instance_takes_over_from_one_that_is_killed() {
     alice.post(SEND, &text("c-1", "one")).await.expect(202);
     let _second = deployment.service("commands").await;
     first.kill9();
+    let killed = Instant::now();
     // The client does what clients do: the same message again until it is accepted.
     eventually("the second one is accepted", Duration::from_secs(30), async || {
         let answer = alice.post(SEND, &text("c-2", "two")).await;
@@ -76,6 +77,7 @@ async fn another_instance_takes_over_from_one_that_is_killed() {
         (answer.status == 202).then_some(())
     })
     .await;
+    println!("another instance answers after {:?}", killed.elapsed());
     for expected in ["one", "two"] {
         let event = bob.until("event").await;
         assert_eq!(event["event"]["data"]["body"]["text"], expected);

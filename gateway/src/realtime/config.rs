@@ -46,10 +46,10 @@ impl RealtimeConfig {
                 flood: FloodConfig {
                     frames_per_second: env.u32(
                         "PARLEY_SOCKET_FRAMES_PER_SECOND",
-                        200,
+                        1_000,
                         1..=1_000_000,
                     ),
-                    burst_frames: env.u32("PARLEY_SOCKET_BURST_FRAMES", 1_000, 1..=10_000_000),
+                    burst_frames: env.u32("PARLEY_SOCKET_BURST_FRAMES", 5_000, 1..=10_000_000),
                 },
                 max_in_flight: env.u32("PARLEY_SOCKET_COMMANDS_IN_FLIGHT", 512, 1..=10_000),
                 max_outbound_bytes: env.bytes(

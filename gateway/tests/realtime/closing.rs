@@ -28,7 +28,7 @@ async fn what_is_not_of_the_contract_is_closed_by_its_code() {
         assert_eq!(client.closed().await, code);
     }
     let mut flood = Client::open(world, "olaf", "d").await;
-    for _ in 0..1_100 {
+    for _ in 0..20_000 {
         flood.say(&json!({"type":"ping"})).await;
     }
     assert_eq!(flood.closed().await, 4429);
