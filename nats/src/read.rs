@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::consumer::{AckPolicy, pull};
+use async_nats::jetstream::{
+    consumer::{AckPolicy, pull},
+    stream::RawMessageErrorKind,
+};
 use futures_util::StreamExt;
 use parley_domain::LogId;
 
@@ -79,8 +82,11 @@ async fn erased_until(
         .await
         .map_err(|error| Failure::jetstream("open a stream", error))?;
     for position in reached + 1..=end {
-        if stream.get_raw_message(position).await.is_ok() {
-            return Ok(false);
+        match stream.get_raw_message(position).await {
+            Ok(_) => return Ok(false),
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => {}
+            // No answer is no proof: a message that is taken for erased would be numbered again.
+            Err(error) => return Err(Failure::jetstream("give a message", error)),
         }
     }
     Ok(true)
