@@ -173,7 +173,7 @@ async fn filter(
         let loss = held(&mut state).await?;
         let is_lost = match loss {
             Loss::None => false,
-            Loss::OneIn(count) => next(&mut random) % count == 0,
+            Loss::OneIn(count) => next(&mut random).is_multiple_of(count),
             Loss::All => true,
         };
         if payload.is_some() && is_lost {
