@@ -11,6 +11,7 @@ mod faults;
 mod harness;
 mod load;
 mod messages;
+mod operators;
 mod outages;
 mod page;
 mod resume;
