@@ -16,7 +16,7 @@ use std::{
 
 use axum::response::Response;
 use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt, stream::FuturesUnordered};
-use parley_commands::{Client, Request};
+use parley_commands::Request;
 use parley_domain::Answer;
 use rand::Rng;
 use tokio::time::{sleep_until, timeout};
@@ -33,6 +33,7 @@ use crate::{
     auth::{AuthError, Identity},
     devices::Watch,
     presence::{Arrival, Watcher},
+    rates::Commands,
 };
 
 /// How long a client has to answer a close.
@@ -300,7 +301,7 @@ fn reason(error: AuthError) -> &'static str {
 }
 
 async fn execute(
-    client: &Client,
+    commands: &Commands,
     (ticket, command): (Ticket, Command),
 ) -> (Ticket, Result<Answer, Refused>) {
     let request = Request {
@@ -309,7 +310,7 @@ async fn execute(
         action: command.action,
         traceparent: None,
     };
-    let result = client.execute(request).await.map_err(|problem| Refused {
+    let result = commands.execute(request).await.map_err(|problem| Refused {
         code: problem.code.as_str().into(),
         message: problem.detail.into(),
         retry_after_ms: problem.retry_after_ms.unwrap_or_default(),
