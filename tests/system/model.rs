@@ -190,9 +190,8 @@ impl Model {
             }
             EventData::Account(AccountEvent::EndpointAdded(_)) => {
                 let endpoints = self.account_list("endpoints");
-                let known = endpoints
-                    .iter_mut()
-                    .find(|known| known["endpointId"] == data["endpointId"]);
+                let known =
+                    endpoints.iter_mut().find(|known| known["endpointId"] == data["endpointId"]);
                 match known {
                     Some(known) => known["state"] = data["state"].clone(),
                     None => {
