@@ -116,10 +116,11 @@ async fn register(
     match state.commands.execute(request).await? {
         Answer::Registered { version, registration } => {
             let devices = state.realtime.devices();
-            devices.registered(&caller.user_id, device_id, registration, version);
+            devices.registered(&caller.user_id, device_id, registration);
+            state.realtime.accounts().saw(&caller.user_id, version);
             Ok(registration)
         }
-        Answer::Done { .. } => {
+        Answer::Done { .. } | Answer::Endpoint { .. } | Answer::Read { .. } => {
             tracing::error!("a registration was answered as something else");
             Err(ApiError::internal())
         }
