@@ -14,6 +14,8 @@ pub mod account;
 pub mod cursors;
 pub mod history;
 pub mod inbox;
+pub mod membership;
+pub mod settings;
 
 pub use account::Device;
 pub use history::Message;
