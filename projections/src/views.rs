@@ -17,6 +17,6 @@ pub mod inbox;
 pub mod membership;
 pub mod settings;
 
-pub use account::Device;
+pub use account::{Contact, Device, Endpoint, Mark};
 pub use history::Message;
 pub use inbox::Summary;
