@@ -2,6 +2,7 @@
 //! `conversationId`).
 
 mod account;
+mod conversation;
 
 use parley_domain::{Action, Answer, Body, ClientMessageId, DeviceId, InvalidId};
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,9 @@ use uuid::Uuid;
 pub use self::account::{
     AddEndpoint, ClearDraft, Done, EndpointAnswer, Mute, NamedContact, NamedEndpoint,
     RegisterDevice, SaveDraft, UnlinkDevice,
+};
+pub use self::conversation::{
+    ChangeRole, CreateConversation, Created, NamedMember, PutMember, Rename, SetTimer,
 };
 use crate::problem::{Code, Problem};
 
@@ -103,7 +107,7 @@ impl MessageAccepted {
                 status: "accepted".to_owned(),
                 duplicate,
             }),
-            Answer::Cursor { .. } => None,
+            Answer::Cursor { .. } | Answer::Done { .. } => None,
         }
     }
 }

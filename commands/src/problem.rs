@@ -17,6 +17,9 @@ pub enum Code {
     Unauthenticated,
     Forbidden,
     NotFound,
+    NotMember,
+    Blocked,
+    GroupFull,
     MethodNotAllowed,
     UnsupportedMediaType,
     ClientMessageIdReused,
@@ -40,6 +43,9 @@ impl Code {
             Self::Unauthenticated => "unauthenticated",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
+            Self::NotMember => "not_member",
+            Self::Blocked => "blocked",
+            Self::GroupFull => "group_full",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::ClientMessageIdReused => "client_message_id_reused",
@@ -58,10 +64,11 @@ impl Code {
         match self {
             Self::InvalidId => 400,
             Self::Unauthenticated => 401,
-            Self::Forbidden => 403,
-            Self::NotFound => 404,
+            Self::Forbidden | Self::Blocked => 403,
+            Self::NotFound | Self::NotMember => 404,
             Self::MethodNotAllowed => 405,
             Self::ClientMessageIdReused
+            | Self::GroupFull
             | Self::TooManyDevices
             | Self::LimitReached
             | Self::Conflict => 409,
@@ -83,6 +90,9 @@ impl Code {
             Self::Unauthenticated => "Sign in first",
             Self::Forbidden => "This is not yours to do",
             Self::NotFound => "There is no such thing",
+            Self::NotMember => "There is no such member",
+            Self::Blocked => "One of the two blocks the other",
+            Self::GroupFull => "The group is full",
             Self::MethodNotAllowed => "This cannot be done here",
             Self::UnsupportedMediaType => "Send JSON",
             Self::ClientMessageIdReused => "The clientMessageId names another message",
@@ -150,6 +160,11 @@ impl From<Refusal> for Problem {
             Refusal::ReplyBeyondLast { .. } | Refusal::CursorBeyondLast { .. } => {
                 Code::BeyondLastMessage
             }
+            Refusal::Forbidden(_) => Code::Forbidden,
+            Refusal::Blocked => Code::Blocked,
+            Refusal::NotMember(_) => Code::NotMember,
+            Refusal::GroupFull => Code::GroupFull,
+            Refusal::Invalid(_) => Code::InvalidBody,
         };
         Self::new(code, refusal.to_string())
     }

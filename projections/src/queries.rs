@@ -1,6 +1,7 @@
 //! What the gateway asks of the views. One file a query; each is bounded in time and in rows.
 
 mod account;
+mod blocks;
 mod devices;
 mod history;
 mod inbox;
@@ -14,11 +15,12 @@ mod sync;
 pub use account::{
     AccountState, ShownTo, account_version, contact, contacts, endpoints, settings, shown_to,
 };
+pub use blocks::blocks;
 pub use devices::{AccountDevices, Standing, devices, standing};
 pub use history::{HistoryPage, MAX_HISTORY_MESSAGES, Page, history};
 pub use inbox::{Filter, InboxCursor, InboxPage, InvalidCursor, MAX_INBOX_CONVERSATIONS, inbox};
 pub use newcomer::{Newcomer, newcomer};
 pub use presence::{Acquaintance, acquaintances, note_last_seen};
 pub use receipts::{Receipts, receipts};
-pub use summary::summary;
+pub use summary::{is_participant, summary};
 pub use sync::{SyncConversation, SyncCursor, SyncLimits, SyncPage, sync_page};

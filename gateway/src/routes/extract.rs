@@ -5,13 +5,14 @@ use std::{convert::Infallible, net::IpAddr};
 use axum::{
     Json,
     body::Body,
-    extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request},
+    extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request as HttpRequest},
     http::{HeaderMap, header, request::Parts},
 };
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use parley_commands::api;
-use parley_domain::{ConversationId, DeviceId, UserId};
+use parley_commands::{Request, api};
+use parley_domain::{Action, ConversationId, DeviceId, Kind, UserId};
+use parley_projections::queries;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
@@ -65,10 +66,10 @@ fn address(parts: &Parts, trusted_proxies: usize) -> Option<IpAddr> {
     Some(forwarded.unwrap_or(*peer))
 }
 
-/// A caller and a conversation of theirs, the `{id}` of the path.
+/// A caller and the conversation that is the `{id}` of the path.
 ///
-/// A direct conversation's id says whose it is, so this asks no server. Groups and channels have
-/// to be created first: until one is, there is none to be a member of.
+/// A direct conversation's id says whose it is. Who is in a group or channel, its own log and views
+/// say, to whoever asks them: for everybody else they know of no such conversation.
 pub struct Member {
     pub caller: Identity,
     pub conversation_id: ConversationId,
@@ -81,8 +82,44 @@ impl FromRequestParts<AppState> for Member {
         let Caller(caller) = Caller::from_request_parts(parts, state).await?;
         let conversation_id =
             ConversationId::parse(&path_parameter(parts, state, "id").await.unwrap_or_default())?;
-        if !conversation_id.is_direct_member(&caller.user_id) {
-            return Err(ApiError::no_conversation());
+        match conversation_id.kind() {
+            Kind::Direct if !conversation_id.is_direct_member(&caller.user_id) => {
+                Err(ApiError::no_conversation())
+            }
+            Kind::Direct | Kind::Group | Kind::Channel => Ok(Self { caller, conversation_id }),
+        }
+    }
+}
+
+/// A caller and the conversation of the path, which they are or were a member of: what is noted of it
+/// in their own account is not decided by the conversation.
+pub struct Participant {
+    pub caller: Identity,
+    pub conversation_id: ConversationId,
+}
+
+impl FromRequestParts<AppState> for Participant {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let Member { caller, conversation_id } = Member::from_request_parts(parts, state).await?;
+        let is_known = match conversation_id.kind() {
+            Kind::Direct => true,
+            Kind::Group | Kind::Channel => {
+                queries::is_participant(&state.pool, &conversation_id, &caller.user_id)
+                    .await
+                    .unwrap_or(false)
+            }
+        };
+        if !is_known {
+            // The views may be behind, or away. This changes nothing, and strangers are refused.
+            let request = Request {
+                conversation_id: conversation_id.clone(),
+                actor: caller.actor(),
+                action: Action::MarkDelivered { through_seq: 0 },
+                traceparent: None,
+            };
+            state.commands.execute(request).await?;
         }
         Ok(Self { caller, conversation_id })
     }
@@ -187,7 +224,7 @@ pub struct JsonBody<T>(pub T);
 impl<T: DeserializeOwned> FromRequest<AppState> for JsonBody<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+    async fn from_request(request: HttpRequest, state: &AppState) -> Result<Self, ApiError> {
         let is_json = is_json(request.headers());
         let bytes = read(request.into_body(), state.limits.body_bytes).await?;
         if !is_json {
@@ -204,7 +241,7 @@ pub struct OptionalBody<T>(pub T);
 impl<T: DeserializeOwned + Default> FromRequest<AppState> for OptionalBody<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+    async fn from_request(request: HttpRequest, state: &AppState) -> Result<Self, ApiError> {
         let is_json = is_json(request.headers());
         let bytes = read(request.into_body(), state.limits.body_bytes).await?;
         if bytes.is_empty() {

@@ -7,7 +7,7 @@ use parley_domain::{ConversationId, Timestamp, UserId};
 use sqlx::{PgExecutor, PgPool, Row};
 
 use super::rows::{
-    self, archived, mark_columns, message_columns, summary_columns, summary_joins, unread,
+    self, archived, mark_columns, message_columns, mine, summary_columns, summary_joins, unread,
 };
 use crate::{Failure, database::READ_DEADLINE, failure::within, views::Summary};
 
@@ -87,28 +87,23 @@ pub struct InboxPage {
     pub next_cursor: Option<InboxCursor>,
 }
 
-/// The page is chosen before anything is joined to it: sorting the inbox touches two rows a
-/// conversation, and only what is shown costs more. `OFFSET 0` keeps the planner to looking each of
-/// the user's conversations up: it would rather read the whole table, which is everybody's.
+/// The page is chosen before anything is joined to it: sorting the inbox touches three rows a
+/// conversation, and only what is shown costs more.
 macro_rules! select {
     ($rank:expr, $condition:expr) => {
         concat!(
-            "WITH page AS MATERIALIZED ( \
-             SELECT c.*, COALESCE(c.last_message_at, c.created_at) AS active_at, ",
+            "WITH page AS MATERIALIZED (SELECT c.*, ",
             $rank,
-            " AS rank, me.user_id, me.read_seq, me.delivered_seq \
-             FROM members me CROSS JOIN LATERAL (SELECT * FROM conversations one \
-             WHERE one.conversation_id = me.conversation_id OFFSET 0) c \
-             LEFT JOIN conversation_marks k ON k.user_id = me.user_id \
-             AND k.conversation_id = me.conversation_id \
-             WHERE me.user_id = $1 AND ($2::timestamptz IS NULL OR (",
+            " AS rank FROM ",
+            mine!(),
+            "WHERE me.user_id = $1 AND ($2::timestamptz IS NULL OR (",
             $rank,
-            ", COALESCE(c.last_message_at, c.created_at), c.conversation_id) < ($5, $2, $3)) ",
+            ", c.active_at, c.conversation_id) < ($5, $2, $3)) ",
             $condition,
-            " ORDER BY rank DESC, active_at DESC, c.conversation_id DESC LIMIT $4) \
+            " ORDER BY rank DESC, c.active_at DESC, c.conversation_id DESC LIMIT $4) \
              SELECT c.active_at, c.rank, ",
             summary_columns!(),
-            " FROM page c CROSS JOIN LATERAL (SELECT c.user_id, c.read_seq, c.delivered_seq) me ",
+            " FROM page c ",
             summary_joins!(),
             " ORDER BY c.rank DESC, c.active_at DESC, c.conversation_id DESC"
         )
@@ -120,7 +115,7 @@ pub(super) const EVERYTHING: &str = select!("false", "");
 const ALL: &str = select!("COALESCE(k.pinned, false)", concat!("AND NOT ", archived!()));
 const UNREAD: &str = select!(
     "COALESCE(k.pinned, false)",
-    concat!("AND NOT ", archived!(), " AND c.last_seq > me.read_seq AND ", unread!(), " > 0")
+    concat!("AND NOT ", archived!(), " AND c.last_seq > c.read_seq AND ", unread!(), " > 0")
 );
 const ARCHIVED: &str = select!("COALESCE(k.pinned, false)", concat!("AND ", archived!()));
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use parley_domain::{ConversationId, Event, EventData, Kind, Timestamp, UserId};
+use parley_domain::{ConversationId, Event, EventData, Kind, Member, Role, Timestamp};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 
@@ -18,7 +18,7 @@ pub struct Summary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     pub member_count: u64,
-    /// Always there for a direct conversation.
+    /// Always there for a direct conversation. Of a channel, those who lead it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub members: Option<Vec<Member>>,
     pub last_seq: u64,
@@ -42,25 +42,11 @@ pub struct Summary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft: Option<String>,
     pub blocked_by_me: bool,
+    /// Whether the reader may write: nobody blocks, and they are there and, in a channel, lead.
     pub can_send: bool,
     pub timer_seconds: u64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Member {
-    pub user_id: UserId,
-    pub role: Role,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    Owner,
-    Admin,
-    Member,
 }
 
 impl Summary {
@@ -136,7 +122,18 @@ impl<'a> Conversations<'a> {
                 change.last_seq = change.last_seq.max(sent.conversation_seq);
                 change.last_message_at = change.last_message_at.max(Some(event.time));
             }
-            EventData::CursorDelivered(_) | EventData::CursorRead(_) | EventData::Account(_) => {}
+            EventData::CursorDelivered(_)
+            | EventData::CursorRead(_)
+            | EventData::ConversationCreated(_)
+            | EventData::MemberAdded(_)
+            | EventData::MemberRemoved(_)
+            | EventData::MemberLeft(_)
+            | EventData::MemberRoleChanged(_)
+            | EventData::ConversationRenamed(_)
+            | EventData::ConversationTimerSet(_)
+            | EventData::ConversationBlocked(_)
+            | EventData::ConversationUnblocked(_)
+            | EventData::Account(_) => {}
         }
     }
 

@@ -77,7 +77,10 @@ async fn every_kind_of_poison_is_set_aside_and_the_rest_goes_on() {
     }
     assert_eq!(kept.len(), wrong.len());
 
-    let page = history(&pool, &direct("ann", "bob"), Page::Latest, 10).await.unwrap();
+    let page = history(&pool, &direct("ann", "bob"), &user("ann"), Page::Latest, 10)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(page.messages.len(), 2);
     assert!(load_conversation(&pool, SHARD, &direct("ann", "bob")).await.unwrap().damaged);
     assert!(!load_conversation(&pool, SHARD, &direct("ann", "dan")).await.unwrap().damaged);
@@ -115,7 +118,8 @@ async fn the_culprits_are_found_among_many_and_no_other_event_is_lost() {
         let mut all = Vec::new();
         for n in 0..9 {
             let id = direct("ann", &format!("u{n}"));
-            all.push(history(pool, &id, Page::Latest, 200).await.unwrap().messages.len());
+            let page = history(pool, &id, &user("ann"), Page::Latest, 200).await.unwrap();
+            all.push(page.unwrap().messages.len());
         }
         all
     };

@@ -15,7 +15,7 @@ use crate::{
     openapi::Operation,
     routes::{
         Endpoint,
-        extract::{JsonBody, Member, OptionalBody, TraceParent},
+        extract::{JsonBody, OptionalBody, Participant, TraceParent},
     },
     state::AppState,
 };
@@ -44,7 +44,7 @@ pub fn endpoints() -> [Endpoint; 2] {
 
 async fn save(
     State(state): State<AppState>,
-    Member { caller, conversation_id }: Member,
+    Participant { caller, conversation_id }: Participant,
     trace: TraceParent,
     JsonBody(body): JsonBody<SaveDraft>,
 ) -> Result<Json<Done>, ApiError> {
@@ -54,7 +54,7 @@ async fn save(
 
 async fn clear(
     State(state): State<AppState>,
-    Member { caller, conversation_id }: Member,
+    Participant { caller, conversation_id }: Participant,
     trace: TraceParent,
     OptionalBody(ClearDraft { saved_at }): OptionalBody<ClearDraft>,
 ) -> Result<Json<Done>, ApiError> {

@@ -20,7 +20,7 @@ use crate::{
     openapi::Operation,
     routes::{
         Endpoint,
-        extract::{Member, OptionalBody, TraceParent},
+        extract::{OptionalBody, Participant, TraceParent},
     },
     state::AppState,
 };
@@ -68,7 +68,7 @@ pub fn endpoints() -> [Endpoint; 6] {
 
 async fn mute(
     State(state): State<AppState>,
-    Member { caller, conversation_id }: Member,
+    Participant { caller, conversation_id }: Participant,
     trace: TraceParent,
     OptionalBody(Mute { until }): OptionalBody<Mute>,
 ) -> Result<Json<Done>, ApiError> {
@@ -78,7 +78,7 @@ async fn mute(
 
 async fn unmute(
     State(state): State<AppState>,
-    Member { caller, conversation_id }: Member,
+    Participant { caller, conversation_id }: Participant,
     trace: TraceParent,
 ) -> Result<Json<Done>, ApiError> {
     let action = Action::Unmute { conversation_id };
@@ -87,7 +87,7 @@ async fn unmute(
 
 async fn pin(
     State(state): State<AppState>,
-    Member { caller, conversation_id }: Member,
+    Participant { caller, conversation_id }: Participant,
     trace: TraceParent,
 ) -> Result<Json<Done>, ApiError> {
     let action = Action::Pin { conversation_id };
@@ -96,7 +96,7 @@ async fn pin(
 
 async fn unpin(
     State(state): State<AppState>,
-    Member { caller, conversation_id }: Member,
+    Participant { caller, conversation_id }: Participant,
     trace: TraceParent,
 ) -> Result<Json<Done>, ApiError> {
     let action = Action::Unpin { conversation_id };
@@ -105,7 +105,7 @@ async fn unpin(
 
 async fn archive(
     State(state): State<AppState>,
-    Member { caller, conversation_id }: Member,
+    Participant { caller, conversation_id }: Participant,
     trace: TraceParent,
 ) -> Result<Json<Done>, ApiError> {
     await_messages(&state, &conversation_id).await?;
@@ -131,7 +131,7 @@ async fn await_messages(state: &AppState, id: &ConversationId) -> Result<(), Api
 
 async fn unarchive(
     State(state): State<AppState>,
-    Member { caller, conversation_id }: Member,
+    Participant { caller, conversation_id }: Participant,
     trace: TraceParent,
 ) -> Result<Json<Done>, ApiError> {
     let action = Action::Unarchive { conversation_id };
