@@ -72,7 +72,21 @@ impl Charged for Request {
             (Scope::User, Action::SendMessage { .. }) => {
                 rates.message(&self.actor.user_id, &self.conversation_id).await
             }
-            (Scope::User, Action::MarkDelivered { .. } | Action::MarkRead { .. })
+            (Scope::User, Action::Create { .. }) => {
+                rates.beginning(&self.actor.user_id, &self.conversation_id).await
+            }
+            (
+                Scope::User,
+                Action::MarkDelivered { .. }
+                | Action::MarkRead { .. }
+                | Action::AddMember { .. }
+                | Action::RemoveMember { .. }
+                | Action::ChangeRole { .. }
+                | Action::Rename { .. }
+                | Action::SetTimer { .. }
+                | Action::Block
+                | Action::Unblock,
+            )
             | (Scope::Service, _) => Ok(()),
         }
     }
