@@ -94,7 +94,6 @@ pub enum Scope {
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
-#[expect(clippy::large_enum_variant, reason = "most commands send messages")]
 pub enum Action {
     SendMessage {
         client_message_id: ClientMessageId,
@@ -254,7 +253,7 @@ impl Conversation {
         let is_member = self.is_member(&command.conversation_id, &command.actor.user_id);
         let data = match &command.action {
             Action::Create { title, members } => self.create(command, title, members)?,
-            from_outside if !is_member => self.from_outside(command, from_outside)?,
+            asked if !is_member => self.asked_by_stranger(command, asked)?,
             Action::SendMessage { client_message_id, body, reply_to } => {
                 self.send(command, client_message_id, body, *reply_to)?
             }
@@ -281,7 +280,7 @@ impl Conversation {
 
     /// What somebody may ask who is not a member: to join a channel, and to leave what they have
     /// left. For everything else there is no such conversation.
-    fn from_outside(
+    fn asked_by_stranger(
         &self,
         command: &Command,
         action: &Action,

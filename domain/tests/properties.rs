@@ -83,9 +83,9 @@ proptest! {
         for (event, version) in log.iter().zip(1..) {
             prop_assert_eq!(event.version, version);
         }
-        let sent = log.iter().filter_map(|event| match &event.data {
-            EventData::MessageSent(sent) => Some(sent.conversation_seq),
-            _ => None,
+        let sent = log.iter().filter_map(|event| {
+            let EventData::MessageSent(sent) = &event.data else { return None };
+            Some(sent.conversation_seq)
         });
         for (seq, expected) in sent.zip(1..) {
             prop_assert_eq!(seq, expected);
@@ -250,17 +250,14 @@ proptest! {
             let before = members.last_seq;
             members.evolve(event);
             let now = members.members.len() as u64;
-            match &event.data {
-                EventData::MemberAdded(added) => {
-                    prop_assert_eq!((added.last_seq, added.member_count), (before, now));
-                }
-                EventData::MemberRemoved(gone) => {
-                    prop_assert_eq!((gone.last_seq, gone.member_count), (before, now));
-                }
-                EventData::MemberLeft(left) => {
-                    prop_assert_eq!((left.last_seq, left.member_count), (before, now));
-                }
-                _ => {}
+            if let EventData::MemberAdded(added) = &event.data {
+                prop_assert_eq!((added.last_seq, added.member_count), (before, now));
+            }
+            if let EventData::MemberRemoved(gone) = &event.data {
+                prop_assert_eq!((gone.last_seq, gone.member_count), (before, now));
+            }
+            if let EventData::MemberLeft(left) = &event.data {
+                prop_assert_eq!((left.last_seq, left.member_count), (before, now));
             }
         }
         prop_assert_eq!(fold(log.iter().flat_map(|event| [event, event])), state);
