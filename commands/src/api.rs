@@ -39,6 +39,25 @@ pub struct DeliveryCursor {
     pub delivered_through_seq: u64,
 }
 
+/// `PATCH …/messages/{seq}`, `dm.cmd.message.edit`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct EditMessage {
+    pub body: Body,
+}
+
+/// `dm.cmd.message.delete`; over HTTP nobody gives a reason.
+#[derive(Debug, Clone, Deserialize)]
+pub struct DeleteMessage {
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// `dm.cmd.reaction.add` and `dm.cmd.reaction.remove`; over HTTP a path.
+#[derive(Debug, Clone, Deserialize)]
+pub struct React {
+    pub emoji: String,
+}
+
 /// `dm.cmd.device.register`; over HTTP a part of the bootstrap.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -58,6 +77,12 @@ pub struct UnlinkDevice {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {
     pub version: u64,
+}
+
+impl From<Answer> for Done {
+    fn from(answer: Answer) -> Self {
+        Self { version: answer.version() }
+    }
 }
 
 impl From<account::Answer> for Done {
@@ -124,7 +149,7 @@ impl MessageAccepted {
                 status: "accepted".to_owned(),
                 duplicate,
             }),
-            Answer::Cursor { .. } => None,
+            Answer::Cursor { .. } | Answer::Done { .. } => None,
         }
     }
 }

@@ -127,7 +127,8 @@ impl Owner {
             checkpoint.clone(),
             cache.conversations(),
         ));
-        let accounts = Arc::new(Cache::<Account>::new(floor, loader, checkpoint, cache.accounts()));
+        let accounts =
+            Arc::new(Cache::<Account>::new(floor, loader.clone(), checkpoint, cache.accounts()));
         let mut events = 0_u64;
         let end = read_to_end(&self.connection, self.shard, floor, |message| {
             events += 1;
@@ -155,7 +156,7 @@ impl Owner {
         }
         let committer = Committer::new(self.shard, end, self.committer.clone());
         tracing::info!(shard = self.shard, end, events, "a shard is owned");
-        Ok(Reign { conversations, accounts, committer, checkpoint: sender })
+        Ok(Reign { conversations, accounts, committer, loader, checkpoint: sender })
     }
 }
 
@@ -164,6 +165,7 @@ struct Reign {
     conversations: Arc<Cache<Conversation>>,
     accounts: Arc<Cache<Account>>,
     committer: Arc<Committer>,
+    loader: Loader,
     /// Tells the caches what the views have.
     checkpoint: watch::Sender<u64>,
 }
@@ -183,6 +185,7 @@ impl Reign {
             conversations: self.store(owner, &self.conversations),
             accounts: self.store(owner, &self.accounts),
             committer: &self.committer,
+            loader: self.loader.clone(),
             connection: &owner.connection,
         };
         let mut writer = Writer::start(&self.committer, &owner.connection);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use parley_domain::{InvalidBody, InvalidId, Refusal, account};
+use parley_domain::{InvalidBody, InvalidEmoji, InvalidId, Refusal, account};
 use parley_nats::Failure;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,9 @@ pub enum Code {
     NotFound,
     MethodNotAllowed,
     UnsupportedMediaType,
+    NotSender,
+    TooLate,
+    TooManyReactions,
     ClientMessageIdReused,
     TooManyDevices,
     RateLimited,
@@ -40,6 +43,9 @@ impl Code {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::NotSender => "not_sender",
+            Self::TooLate => "too_late",
+            Self::TooManyReactions => "too_many_reactions",
             Self::ClientMessageIdReused => "client_message_id_reused",
             Self::TooManyDevices => "too_many_devices",
             Self::RateLimited => "rate_limited",
@@ -54,10 +60,14 @@ impl Code {
         match self {
             Self::InvalidId => 400,
             Self::Unauthenticated => 401,
-            Self::Forbidden => 403,
+            Self::Forbidden | Self::NotSender => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
-            Self::ClientMessageIdReused | Self::TooManyDevices | Self::Conflict => 409,
+            Self::TooLate
+            | Self::TooManyReactions
+            | Self::ClientMessageIdReused
+            | Self::TooManyDevices
+            | Self::Conflict => 409,
             Self::BodyTooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::InvalidBody | Self::BeyondLastMessage => 422,
@@ -78,6 +88,9 @@ impl Code {
             Self::NotFound => "There is no such thing",
             Self::MethodNotAllowed => "This cannot be done here",
             Self::UnsupportedMediaType => "Send JSON",
+            Self::NotSender => "The message is somebody else's",
+            Self::TooLate => "It is too late for that",
+            Self::TooManyReactions => "The message has too many reactions",
             Self::ClientMessageIdReused => "The clientMessageId names another message",
             Self::TooManyDevices => "The account has too many devices",
             Self::RateLimited => "Too many requests",
@@ -135,7 +148,12 @@ impl Problem {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let code = match &refusal {
-            Refusal::NotFound => Code::NotFound,
+            Refusal::NotFound | Refusal::NoMessage => Code::NotFound,
+            Refusal::NotSender => Code::NotSender,
+            Refusal::TooLate { .. } | Refusal::Deleted => Code::TooLate,
+            Refusal::NotExpired => Code::Conflict,
+            Refusal::Reason => Code::InvalidBody,
+            Refusal::TooManyReactions => Code::TooManyReactions,
             Refusal::ServicesOnly => Code::Forbidden,
             Refusal::ClientMessageIdReused(_) => Code::ClientMessageIdReused,
             Refusal::ReplyBeyondLast { .. } | Refusal::CursorBeyondLast { .. } => {
@@ -168,6 +186,12 @@ impl From<InvalidBody> for Problem {
             }
         };
         Self::new(code, invalid.to_string())
+    }
+}
+
+impl From<InvalidEmoji> for Problem {
+    fn from(invalid: InvalidEmoji) -> Self {
+        Self::new(Code::InvalidBody, invalid.to_string())
     }
 }
 

@@ -4,15 +4,17 @@ use async_nats::{
     HeaderMap,
     service::{NATS_SERVICE_ERROR, NATS_SERVICE_ERROR_CODE, Request as ServiceRequest},
 };
-use parley_domain::{Action, Actor, Answer, ConversationId, DeviceId, Scope, UserId, account};
+use parley_domain::{
+    Action, Actor, Answer, ConversationId, DeviceId, Emoji, Scope, UserId, account,
+};
 use parley_nats::subjects::{ACTOR_HEADER, DEVICE_HEADER, TRACEPARENT_HEADER};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use smol_str::SmolStr;
 
 use crate::{
     api::{
-        DeliveryCursor, DeliveryCursorMoved, Done, MessageAccepted, ReadCursor, ReadCursorMoved,
-        RegisterDevice, SendMessage, UnlinkDevice, device,
+        DeleteMessage, DeliveryCursor, DeliveryCursorMoved, Done, EditMessage, MessageAccepted,
+        React, ReadCursor, ReadCursorMoved, RegisterDevice, SendMessage, UnlinkDevice, device,
     },
     client::Client,
     problem::{Code, Problem},
@@ -23,6 +25,10 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Verb {
     MessageSend,
+    MessageEdit,
+    MessageDelete,
+    ReactionAdd,
+    ReactionRemove,
     CursorRead,
     CursorDelivered,
     DeviceRegister,
@@ -30,8 +36,12 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 9] = [
         Self::MessageSend,
+        Self::MessageEdit,
+        Self::MessageDelete,
+        Self::ReactionAdd,
+        Self::ReactionRemove,
         Self::CursorRead,
         Self::CursorDelivered,
         Self::DeviceRegister,
@@ -41,6 +51,10 @@ impl Verb {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::MessageSend => "message.send",
+            Self::MessageEdit => "message.edit",
+            Self::MessageDelete => "message.delete",
+            Self::ReactionAdd => "reaction.add",
+            Self::ReactionRemove => "reaction.remove",
             Self::CursorRead => "cursor.read",
             Self::CursorDelivered => "cursor.delivered",
             Self::DeviceRegister => "device.register",
@@ -71,6 +85,13 @@ struct Addressed {
     conversation_id: SmolStr,
 }
 
+/// The message that HTTP has in its path.
+#[derive(Deserialize)]
+struct Numbered {
+    #[serde(rename = "conversationSeq")]
+    conversation_seq: u64,
+}
+
 /// Whose act it is, by the headers.
 struct Caller {
     actor: Actor,
@@ -90,13 +111,33 @@ async fn execute(
             let answer = client.execute(addressed(body, caller, action)?).await?;
             written(&MessageAccepted::from_answer(answer))
         }
+        Verb::MessageEdit => {
+            let (conversation_seq, body_now) = (numbered(body)?, json::<EditMessage>(body)?.body);
+            let action = Action::EditMessage { conversation_seq, body: body_now.validated()? };
+            written(&Done::from(client.execute(addressed(body, caller, action)?).await?))
+        }
+        Verb::MessageDelete => {
+            let DeleteMessage { reason } = json(body)?;
+            let action = Action::DeleteMessage { conversation_seq: numbered(body)?, reason };
+            written(&Done::from(client.execute(addressed(body, caller, action)?).await?))
+        }
+        Verb::ReactionAdd => {
+            let (conversation_seq, emoji) = (numbered(body)?, emoji(body)?);
+            let action = Action::AddReaction { conversation_seq, emoji };
+            written(&Done::from(client.execute(addressed(body, caller, action)?).await?))
+        }
+        Verb::ReactionRemove => {
+            let (conversation_seq, emoji) = (numbered(body)?, emoji(body)?);
+            let action = Action::RemoveReaction { conversation_seq, emoji };
+            written(&Done::from(client.execute(addressed(body, caller, action)?).await?))
+        }
         Verb::CursorRead => {
             let ReadCursor { device_id, read_through_seq: through_seq } = json(body)?;
             let caller = caller.on(device_id)?;
             let request = addressed(body, caller, Action::MarkRead { through_seq })?;
             match client.execute(request).await? {
                 Answer::Cursor { read_seq, .. } => written(&ReadCursorMoved { read_seq }),
-                Answer::Sent { .. } => Err(another_question()),
+                Answer::Sent { .. } | Answer::Done { .. } => Err(another_question()),
             }
         }
         Verb::CursorDelivered => {
@@ -107,7 +148,7 @@ async fn execute(
                 Answer::Cursor { delivered_seq, .. } => {
                     written(&DeliveryCursorMoved { delivered_seq })
                 }
-                Answer::Sent { .. } => Err(another_question()),
+                Answer::Sent { .. } | Answer::Done { .. } => Err(another_question()),
             }
         }
         Verb::DeviceRegister => {
@@ -154,6 +195,14 @@ fn addressed(body: &[u8], caller: Caller, action: Action) -> Result<Request, Pro
     let conversation_id = ConversationId::parse(&conversation_id)?;
     let Caller { actor, traceparent } = caller;
     Ok(Request { conversation_id, actor, action, traceparent })
+}
+
+fn numbered(body: &[u8]) -> Result<u64, Problem> {
+    json::<Numbered>(body).map(|Numbered { conversation_seq }| conversation_seq)
+}
+
+fn emoji(body: &[u8]) -> Result<Emoji, Problem> {
+    Ok(Emoji::parse(&json::<React>(body)?.emoji)?)
 }
 
 fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {

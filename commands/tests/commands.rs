@@ -75,7 +75,7 @@ async fn cursors_move_forward_only_for_two_devices_at_once() {
         .into_iter()
         .map(|answer| match answer.unwrap() {
             Answer::Cursor { read_seq, .. } => read_seq,
-            Answer::Sent { .. } => panic!("not a cursor"),
+            Answer::Sent { .. } | Answer::Done { .. } => panic!("not a cursor"),
         })
         .collect();
     assert_eq!(seen, [5, 40, 40, 40, 40]);
@@ -188,9 +188,17 @@ async fn operators_see_one_endpoint_a_verb() {
         .iter()
         .map(|endpoint| endpoint["subject"].as_str().unwrap())
         .collect();
-    for verb in
-        ["message.send", "cursor.read", "cursor.delivered", "device.register", "device.unlink"]
-    {
+    for verb in [
+        "message.send",
+        "message.edit",
+        "message.delete",
+        "reaction.add",
+        "reaction.remove",
+        "cursor.read",
+        "cursor.delivered",
+        "device.register",
+        "device.unlink",
+    ] {
         assert!(subjects.contains(&format!("dm.cmd.{verb}").as_str()), "{subjects:?}");
     }
     service.stop().await;
@@ -294,6 +302,10 @@ async fn a_killed_server_loses_and_doubles_nothing() {
             }
             parley_domain::EventData::CursorDelivered(_)
             | parley_domain::EventData::CursorRead(_)
+            | parley_domain::EventData::MessageEdited(_)
+            | parley_domain::EventData::MessageDeleted(_)
+            | parley_domain::EventData::ReactionAdded(_)
+            | parley_domain::EventData::ReactionRemoved(_)
             | parley_domain::EventData::Account(_) => panic!("nobody did anything else"),
         })
         .collect();

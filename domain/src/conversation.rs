@@ -4,6 +4,10 @@
 //! late changes nothing, and the log can still be folded after a message was erased from it.
 
 mod cursor;
+mod delete;
+mod edit;
+mod expire;
+mod react;
 mod recent;
 mod send;
 
@@ -12,10 +16,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use recent::{RECENT_MESSAGES, Recent, Sent};
+pub use recent::{Content, RECENT_MESSAGES, Recent, Sent};
 
 use crate::{
     body::Body,
+    emoji::Emoji,
     event::{Event, EventData},
     ids::{ClientMessageId, ConversationId, DeviceId, Kind, UserId},
     timestamp::Timestamp,
@@ -49,6 +54,8 @@ pub struct Command {
     /// UUIDv7 for the event, should there be one; also the id of the message it sends.
     pub event_id: Uuid,
     pub action: Action,
+    /// The message that the action is about, if [`Conversation::wants`] it: as it is now.
+    pub message: Option<Box<Sent>>,
 }
 
 /// Whose act it is.
@@ -74,7 +81,6 @@ pub enum Scope {
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
-#[expect(clippy::large_enum_variant, reason = "most commands send messages")]
 pub enum Action {
     SendMessage {
         client_message_id: ClientMessageId,
@@ -89,6 +95,44 @@ pub enum Action {
     MarkRead {
         through_seq: u64,
     },
+    EditMessage {
+        conversation_seq: u64,
+        /// Already [`Body::validated`].
+        body: Body,
+    },
+    /// For everyone.
+    DeleteMessage {
+        conversation_seq: u64,
+        /// Backend services only: with it, any message at any time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// Its time is over; the actor is its sender. Nobody outside asks for it.
+    ExpireMessage {
+        conversation_seq: u64,
+    },
+    AddReaction {
+        conversation_seq: u64,
+        emoji: Emoji,
+    },
+    RemoveReaction {
+        conversation_seq: u64,
+        emoji: Emoji,
+    },
+}
+
+impl Action {
+    /// The number of the message that it is about.
+    fn message(&self) -> Option<u64> {
+        match self {
+            Self::SendMessage { .. } | Self::MarkDelivered { .. } | Self::MarkRead { .. } => None,
+            Self::EditMessage { conversation_seq, .. }
+            | Self::DeleteMessage { conversation_seq, .. }
+            | Self::ExpireMessage { conversation_seq }
+            | Self::AddReaction { conversation_seq, .. }
+            | Self::RemoveReaction { conversation_seq, .. } => Some(*conversation_seq),
+        }
+    }
 }
 
 /// Why a conversation says no. Nothing has changed.
@@ -104,6 +148,20 @@ pub enum Refusal {
     ReplyBeyondLast { last_seq: u64 },
     #[error("the last message is {last_seq}")]
     CursorBeyondLast { last_seq: u64 },
+    #[error("there is no such message")]
+    NoMessage,
+    #[error("only its sender may do that to a message")]
+    NotSender,
+    #[error("that may be done for {hours} hours after a message was sent")]
+    TooLate { hours: u64 },
+    #[error("the message is deleted")]
+    Deleted,
+    #[error("the message has not expired")]
+    NotExpired,
+    #[error("a reason is a backend service's to give: 1 to {max} characters, and not \"{expired}\"", max = delete::MAX_REASON_CHARACTERS, expired = delete::EXPIRED)]
+    Reason,
+    #[error("a message carries {emoji} different emoji and {all} reactions at most", emoji = react::MAX_EMOJI, all = react::MAX_REACTIONS)]
+    TooManyReactions,
 }
 
 /// What the caller of an accepted command is told.
@@ -120,17 +178,48 @@ pub enum Answer {
     },
     /// Where the caller's cursors are now; `version` is the conversation's.
     Cursor { version: u64, read_seq: u64, delivered_seq: u64 },
+    /// It is done, now or before; `version` is the conversation's.
+    Done { version: u64 },
+}
+
+impl Answer {
+    /// Of the conversation, with what was asked for.
+    pub fn version(&self) -> u64 {
+        match self {
+            Self::Sent { version, .. } | Self::Cursor { version, .. } | Self::Done { version } => {
+                *version
+            }
+        }
+    }
 }
 
 impl Conversation {
     /// Folds one event. Total: an event that is known, late or out of place changes nothing.
     pub fn evolve(&mut self, event: &Event) {
+        // Versions come in order, so what is not newer has been folded.
+        if event.version <= self.version {
+            return;
+        }
         match &event.data {
             EventData::MessageSent(sent) => {
                 self.last_seq = self.last_seq.max(sent.conversation_seq);
                 self.raise(&event.actor, sent.conversation_seq, sent.conversation_seq);
-                self.recent.record(&event.actor, sent, event.version);
+                self.recent.record(&event.actor, sent, event.version, event.time);
             }
+            EventData::MessageEdited(edited) => {
+                self.recent.edit(edited.conversation_seq, &edited.body);
+            }
+            EventData::MessageDeleted(deleted) => {
+                // The message may have been erased from the log: then this is all that tells of it.
+                let seq = deleted.conversation_seq;
+                self.last_seq = self.last_seq.max(seq);
+                if let Some(of) = &deleted.of {
+                    self.raise(&of.sender_id, seq, seq);
+                }
+                self.recent.delete(deleted);
+            }
+            EventData::ReactionAdded(reaction) => self.recent.react(&event.actor, reaction),
+            EventData::ReactionRemoved(reaction) => self.recent.take_back(&event.actor, reaction),
             EventData::CursorDelivered(moved) => self.raise(&moved.user_id, 0, moved.through_seq),
             EventData::CursorRead(moved) => {
                 self.raise(&moved.user_id, moved.through_seq, moved.through_seq);
@@ -138,12 +227,14 @@ impl Conversation {
             // Not of a conversation.
             EventData::Account(_) => return,
         }
-        self.version = self.version.max(event.version);
+        self.version = event.version;
     }
 
     /// Decides a command: one event, none if it changes nothing, or a refusal.
     pub fn decide(&self, command: &Command) -> Result<Option<Event>, Refusal> {
-        if !self.is_member(&command.conversation_id, &command.actor.user_id) {
+        let is_expiry = matches!(command.action, Action::ExpireMessage { .. });
+        // A message expires although its sender has left.
+        if !is_expiry && !self.is_member(&command.conversation_id, &command.actor.user_id) {
             return Err(Refusal::NotFound);
         }
         let data = match &command.action {
@@ -155,6 +246,21 @@ impl Conversation {
             }
             Action::MarkRead { through_seq } => {
                 self.mark_read(&command.actor.user_id, *through_seq)?
+            }
+            Action::EditMessage { conversation_seq, body } => {
+                self.edit(command, *conversation_seq, body)?
+            }
+            Action::DeleteMessage { conversation_seq, reason } => {
+                self.delete(command, *conversation_seq, reason.as_deref())?
+            }
+            Action::ExpireMessage { conversation_seq } => {
+                self.expire(command, *conversation_seq)?
+            }
+            Action::AddReaction { conversation_seq, emoji } => {
+                self.react(command, *conversation_seq, emoji)?
+            }
+            Action::RemoveReaction { conversation_seq, emoji } => {
+                self.take_back(command, *conversation_seq, emoji)?
             }
         };
         Ok(data.map(|data| Event {
@@ -191,7 +297,20 @@ impl Conversation {
                     delivered_seq: cursor.delivered,
                 })
             }
+            Action::EditMessage { .. }
+            | Action::DeleteMessage { .. }
+            | Action::ExpireMessage { .. }
+            | Action::AddReaction { .. }
+            | Action::RemoveReaction { .. } => Some(Answer::Done { version: self.version }),
         }
+    }
+
+    /// The message that has to be looked up and put into the command before it is decided: one that
+    /// is older than those that the state holds.
+    pub fn wants(&self, action: &Action) -> Option<u64> {
+        let seq = action.message()?;
+        let exists = (1..=self.last_seq).contains(&seq);
+        (exists && self.recent.by_seq(seq).is_none()).then_some(seq)
     }
 
     pub fn cursor(&self, user: &UserId) -> Cursor {
@@ -209,6 +328,12 @@ impl Conversation {
             // Nobody is a member of a conversation that was never created.
             Kind::Group | Kind::Channel => false,
         }
+    }
+
+    /// The message that a command is about.
+    fn message<'a>(&'a self, command: &'a Command, seq: u64) -> Result<&'a Sent, Refusal> {
+        let looked_up = || command.message.as_deref().filter(|sent| sent.conversation_seq == seq);
+        self.recent.by_seq(seq).or_else(looked_up).ok_or(Refusal::NoMessage)
     }
 
     fn raise(&mut self, user: &UserId, read: u64, delivered: u64) {
@@ -258,6 +383,7 @@ pub(crate) mod tests {
             time: Timestamp::from_unix_millis(1_795_254_300_123),
             event_id: Uuid::from_u128(7),
             action,
+            message: None,
         }
     }
 
@@ -272,6 +398,26 @@ pub(crate) mod tests {
         )
     }
 
+    pub(crate) fn edit(actor: &str, conversation_seq: u64, text: &str) -> Command {
+        let body = Body::Text { text: text.to_owned() };
+        command(actor, Action::EditMessage { conversation_seq, body })
+    }
+
+    pub(crate) fn delete(actor: &str, conversation_seq: u64) -> Command {
+        command(actor, Action::DeleteMessage { conversation_seq, reason: None })
+    }
+
+    pub(crate) fn react(actor: &str, conversation_seq: u64, emoji: &str) -> Command {
+        let emoji = Emoji::parse(emoji).unwrap();
+        command(actor, Action::AddReaction { conversation_seq, emoji })
+    }
+
+    /// The same, asked later.
+    pub(crate) fn later(hours: i64, millis: i64, command: Command) -> Command {
+        let millis = command.time.unix_millis() + hours * 60 * 60 * 1_000 + millis;
+        Command { time: Timestamp::from_unix_millis(millis), ..command }
+    }
+
     /// The state after these commands, all of which must be accepted.
     pub(crate) fn given(commands: &[Command]) -> Conversation {
         let mut state = Conversation::default();
@@ -281,6 +427,21 @@ pub(crate) mod tests {
             }
         }
         state
+    }
+
+    #[test]
+    fn an_old_message_is_looked_up_first() {
+        let commands: Vec<_> =
+            (0..=RECENT_MESSAGES).map(|n| send("alice", &format!("c-{n}"), "hi")).collect();
+        let state = given(&commands);
+        let mut asked = edit("alice", 1, "ho");
+        assert_eq!(state.wants(&asked.action), Some(1));
+        assert_eq!(state.wants(&edit("alice", 2, "ho").action), None);
+        assert_eq!(state.wants(&edit("alice", 2_000, "ho").action), None);
+        assert_eq!(state.decide(&asked), Err(Refusal::NoMessage));
+        let first = given(&commands[..1]).recent.by_seq(1).cloned();
+        asked.message = first.map(Box::new);
+        assert!(matches!(state.decide(&asked), Ok(Some(_))));
     }
 
     #[test]

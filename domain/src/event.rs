@@ -11,7 +11,9 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 pub use account::{DeviceRegistered, DeviceUnlinked};
-pub use conversation::{CursorMoved, MessageSent};
+pub use conversation::{
+    CursorMoved, DeletedMessage, MessageDeleted, MessageEdited, MessageSent, Reaction,
+};
 
 use crate::{
     ids::{DeviceId, UserId},
@@ -45,7 +47,6 @@ macro_rules! catalogue {
     ) => {
         /// What happened, by type.
         #[derive(Debug, Clone, PartialEq, Eq)]
-        #[expect(clippy::large_enum_variant, reason = "most events are messages")]
         pub enum EventData {
             $($(#[$about])* $variant($data),)*
             /// Only in an account's log, and nothing else is there.
@@ -96,6 +97,10 @@ macro_rules! catalogue {
 catalogue! {
     conversation {
         "message.sent" => MessageSent(MessageSent),
+        "message.edited" => MessageEdited(MessageEdited),
+        "message.deleted" => MessageDeleted(MessageDeleted),
+        "reaction.added" => ReactionAdded(Reaction),
+        "reaction.removed" => ReactionRemoved(Reaction),
         "cursor.delivered" => CursorDelivered(CursorMoved),
         "cursor.read" => CursorRead(CursorMoved),
     }

@@ -7,12 +7,15 @@
 //! 3. Add it to `endpoints` below. Router and OpenAPI document are both made from that list.
 //! 4. Test it in `tests/http_*.rs` as a client sees it.
 
+mod add_reaction;
 mod bootstrap;
 mod connect;
 mod conversation;
+mod delete_message;
 mod delivery_cursor;
 mod dev_token;
 mod devices;
+mod edit_message;
 pub mod extract;
 mod health;
 mod history;
@@ -25,6 +28,7 @@ mod presence;
 mod read_cursor;
 mod ready;
 mod receipts;
+mod remove_reaction;
 mod send_message;
 mod stream;
 mod sync;
@@ -73,6 +77,10 @@ fn endpoints(state: &AppState) -> Vec<Endpoint> {
         inbox::endpoint(),
         conversation::endpoint(),
         send_message::endpoint(),
+        edit_message::endpoint(),
+        delete_message::endpoint(),
+        add_reaction::endpoint(),
+        remove_reaction::endpoint(),
         history::endpoint(),
         read_cursor::endpoint(),
         delivery_cursor::endpoint(),

@@ -27,5 +27,5 @@ pub use checkpoint::{checkpoint, checkpoints};
 pub use config::Config;
 pub use database::{connect, migrate};
 pub use failure::Failure;
-pub use load::{Loaded, load_account, load_conversation};
+pub use load::{Loaded, load_account, load_conversation, load_message};
 pub use runner::{Error, run};

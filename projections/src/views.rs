@@ -11,10 +11,12 @@
 //! 3. Call both from `apply/batch.rs`; add its query under `queries/`.
 
 pub mod account;
+pub mod changes;
 pub mod cursors;
 pub mod history;
 pub mod inbox;
 
 pub use account::Device;
+pub use changes::Reactions;
 pub use history::Message;
 pub use inbox::{Member, Role, Summary};

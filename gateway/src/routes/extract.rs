@@ -10,7 +10,7 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use parley_domain::{ConversationId, DeviceId};
+use parley_domain::{ConversationId, DeviceId, Emoji};
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -89,6 +89,19 @@ impl FromRequestParts<AppState> for NamedDevice {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let text = path_parameter(parts, state, "deviceId").await.unwrap_or_default();
         Ok(Self(DeviceId::parse(&text)?))
+    }
+}
+
+/// The `{emoji}` of the path.
+pub struct NamedEmoji(pub Emoji);
+
+impl FromRequestParts<AppState> for NamedEmoji {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let text = path_parameter(parts, state, "emoji").await.unwrap_or_default();
+        let emoji = Emoji::parse(&text).map_err(parley_commands::Problem::from)?;
+        Ok(Self(emoji))
     }
 }
 

@@ -5,7 +5,10 @@ use sqlx::PgConnection;
 use super::Placed;
 use crate::{
     Failure,
-    views::{account::Accounts, cursors::Cursors, history::NewMessages, inbox::Conversations},
+    views::{
+        account::Accounts, changes::Changes, cursors::Cursors, history::NewMessages,
+        inbox::Conversations,
+    },
 };
 
 pub(super) async fn write(
@@ -14,16 +17,19 @@ pub(super) async fn write(
     events: &[Placed],
 ) -> Result<(), Failure> {
     let mut messages = NewMessages::default();
+    let mut changes = Changes::default();
     let mut conversations = Conversations::default();
     let mut cursors = Cursors::default();
     let mut accounts = Accounts::default();
     for (event, position) in events {
         messages.evolve(event, *position);
+        changes.evolve(event, *position);
         conversations.evolve(event, *position);
         cursors.evolve(event);
         accounts.evolve(event, *position);
     }
     messages.write(connection).await?;
+    changes.write(connection, shard).await?;
     conversations.write(connection, shard).await?;
     cursors.write(connection).await?;
     accounts.write(connection, shard).await

@@ -46,6 +46,10 @@ impl<'a> Accounts<'a> {
                 (&unlinked.device_id, None)
             }
             EventData::MessageSent(_)
+            | EventData::MessageEdited(_)
+            | EventData::MessageDeleted(_)
+            | EventData::ReactionAdded(_)
+            | EventData::ReactionRemoved(_)
             | EventData::CursorDelivered(_)
             | EventData::CursorRead(_) => {
                 return;

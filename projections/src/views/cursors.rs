@@ -27,6 +27,13 @@ impl<'a> Cursors<'a> {
                 let seq = sent.conversation_seq;
                 self.raise(id, event.actor.as_str(), seq, seq);
             }
+            EventData::MessageDeleted(deleted) => {
+                // The message may be gone from the log, and with it what it did to its sender's.
+                if let Some(of) = &deleted.of {
+                    let seq = deleted.conversation_seq;
+                    self.raise(id, of.sender_id.as_str(), seq, seq);
+                }
+            }
             EventData::CursorDelivered(moved) => {
                 self.raise(id, moved.user_id.as_str(), 0, moved.through_seq);
             }
@@ -34,7 +41,10 @@ impl<'a> Cursors<'a> {
                 let seq = moved.through_seq;
                 self.raise(id, moved.user_id.as_str(), seq, seq);
             }
-            EventData::Account(_) => {}
+            EventData::MessageEdited(_)
+            | EventData::ReactionAdded(_)
+            | EventData::ReactionRemoved(_)
+            | EventData::Account(_) => {}
         }
     }
 

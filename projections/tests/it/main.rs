@@ -6,6 +6,7 @@
 
 mod accounts;
 mod applying;
+mod changes;
 mod history;
 mod inbox;
 mod loading;

@@ -23,7 +23,12 @@ impl CursorKind {
         match action {
             Action::MarkDelivered { through_seq } => Some((Self::Delivered, *through_seq)),
             Action::MarkRead { through_seq } => Some((Self::Read, *through_seq)),
-            Action::SendMessage { .. } => None,
+            Action::SendMessage { .. }
+            | Action::EditMessage { .. }
+            | Action::DeleteMessage { .. }
+            | Action::ExpireMessage { .. }
+            | Action::AddReaction { .. }
+            | Action::RemoveReaction { .. } => None,
         }
     }
 
