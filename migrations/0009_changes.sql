@@ -41,6 +41,8 @@ CREATE TABLE erasures (
     deleted_at       timestamptz NOT NULL,
     shard            integer     NOT NULL,
     conversation_id  text COLLATE "C" NOT NULL,
+    -- Something else is at its position: it stays for a person to look at.
+    failure          text,
     PRIMARY KEY (conversation_id, conversation_seq)
 );
 CREATE INDEX erasures_by_age ON erasures (shard, deleted_at);

@@ -4,7 +4,7 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use parley_runtime::exit::Exit;
 
-use crate::{bench, token, up};
+use crate::{bench, hold, token, up};
 
 /// Direct messaging for marketplaces: self-hosted, on NATS JetStream and PostgreSQL.
 ///
@@ -29,6 +29,7 @@ pub enum Command {
     Migrate,
     /// Create the streams and buckets that are missing, and say what is there.
     Topology,
+    Hold(hold::Args),
     Token(token::Args),
     Bench(bench::Args),
 }

@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod failure;
 mod gateway;
+mod hold;
 mod migrate;
 mod projections;
 mod service;
@@ -72,6 +73,7 @@ fn run(command: Command) -> Result<(), Failure> {
                 Command::Gateway => gateway::run(env).await,
                 Command::Migrate => migrate::run(env).await,
                 Command::Topology => topology::run(env).await,
+                Command::Hold(args) => hold::run(args, env).await,
                 Command::Bench(args) => bench::run(args).await,
                 Command::Token(args) => token::run(&args, env),
             }

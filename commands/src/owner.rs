@@ -17,7 +17,7 @@ use parley_nats::{
     subjects::shard_subject,
 };
 use sqlx::PgPool;
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -26,6 +26,7 @@ use crate::{
     desk::{Arrived, Deciding, Desk},
     loader::Loader,
     served::Served,
+    tidy::Tidy,
 };
 
 /// How long what is under way may take when the shard is given away.
@@ -43,6 +44,8 @@ pub struct Owner {
     pub checkpoint: watch::Receiver<Option<u64>>,
     pub committer: CommitterConfig,
     pub config: OwnerConfig,
+    /// What else is to be done for the shard as long as it is owned.
+    pub tidy: Tidy,
 }
 
 /// How owning a shard shall end.
@@ -57,6 +60,9 @@ pub struct Stop {
 impl Owner {
     /// Owns the shard until told to stop.
     pub async fn run(self, stop: Stop) {
+        let mut beside = JoinSet::new();
+        // Ends with the set, wherever it is: whoever owns the shard next goes on.
+        beside.spawn(self.tidy.clone().run(self.shard));
         let mut intake: Option<Subscriber> = None;
         let mut arrivals = 0;
         let mut again = Vec::new();

@@ -5,6 +5,7 @@
 //! - [`load`]: a conversation's or account's state for the commands, exactly the fold of its events.
 //! - [`apply`]: a batch of the log into all views, with its checkpoint.
 //! - [`run`]: a projector a shard, elected, following the log.
+//! - [`erasure`]: what has to be erased from the log; [`holds`]: what must not be.
 //! - [`checkpoint`]: how far into each shard all of these reach.
 //!
 //! **Architecture invariant:** every event is in the views exactly once. A batch and its checkpoint
@@ -16,7 +17,9 @@ pub mod apply;
 pub mod checkpoint;
 mod config;
 mod database;
+pub mod erasure;
 mod failure;
+pub mod holds;
 pub mod load;
 mod number;
 pub mod queries;

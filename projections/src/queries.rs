@@ -1,15 +1,17 @@
 //! What the gateway asks of the views. One file a query; each is bounded in time and in rows.
 
 mod devices;
+mod expired;
 mod history;
 mod inbox;
 mod presence;
 mod receipts;
-mod rows;
+pub(crate) mod rows;
 mod summary;
 mod sync;
 
 pub use devices::{AccountDevices, Standing, devices, standing};
+pub use expired::{Expired, expired};
 pub use history::{HistoryPage, MAX_HISTORY_MESSAGES, Page, history};
 pub use inbox::{Filter, InboxCursor, InboxPage, InvalidCursor, MAX_INBOX_CONVERSATIONS, inbox};
 pub use presence::{Acquaintance, acquaintances, note_last_seen};

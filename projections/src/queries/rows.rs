@@ -113,11 +113,11 @@ pub(super) fn summary(row: &PgRow) -> Result<Summary, Failure> {
     })
 }
 
-pub(super) fn conversation_id(row: &PgRow) -> Result<ConversationId, Failure> {
+pub(crate) fn conversation_id(row: &PgRow) -> Result<ConversationId, Failure> {
     id("conversation id", ConversationId::parse(row.try_get("conversation_id")?))
 }
 
-pub(super) fn id<T>(what: &'static str, parsed: Result<T, InvalidId>) -> Result<T, Failure> {
+pub(crate) fn id<T>(what: &'static str, parsed: Result<T, InvalidId>) -> Result<T, Failure> {
     parsed.map_err(|error| Failure::corrupt(what, error))
 }
 
