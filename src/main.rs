@@ -8,6 +8,8 @@ mod gateway;
 mod hold;
 mod migrate;
 mod projections;
+mod rebuild;
+mod replay;
 mod service;
 mod settings;
 mod token;
@@ -74,6 +76,9 @@ fn run(command: Command) -> Result<(), Failure> {
                 Command::Migrate => migrate::run(env).await,
                 Command::Topology => topology::run(env).await,
                 Command::Hold(args) => hold::run(args, env).await,
+                Command::Rebuild => rebuild::rebuild(env).await,
+                Command::Verify => rebuild::verify(env).await,
+                Command::Replay(args) => replay::run(args, env).await,
                 Command::Bench(args) => bench::run(args).await,
                 Command::Token(args) => token::run(&args, env),
             }

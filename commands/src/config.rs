@@ -34,6 +34,8 @@ pub struct OwnerConfig {
     pub cache: CacheConfig,
     /// Commands of a shard that are under way at once.
     pub commands: usize,
+    /// Counts of limits kept in memory, a shard; beyond them nobody new is counted.
+    pub rate_windows: usize,
 }
 
 /// Bounds of what is kept in memory.
@@ -123,6 +125,7 @@ impl Config {
                     ),
                 },
                 commands: env.usize("PARLEY_COMMANDS_IN_FLIGHT", 10_000, 1..=1_000_000),
+                rate_windows: env.usize("PARLEY_RATE_WINDOWS", 200_000, 1..=100_000_000),
             },
             tidy: TidyConfig {
                 interval: env.duration_millis("PARLEY_TIDY_INTERVAL_MILLIS", 2_000, 50..=30_000),

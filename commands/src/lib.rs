@@ -8,6 +8,7 @@
 //! - `desk` is where its commands are decided and answered, for each aggregate in [`served`].
 //! - [`cache`] holds the aggregates in memory; [`loader`] brings in those that are not.
 //! - [`tidy`] lets messages expire, and erases from the log what was deleted.
+//! - [`rates`] counts for all gateways how much somebody does in a while.
 //! - [`problem`] is what a caller is told when the answer is no.
 //!
 //! **Architecture invariant:** the owner's memory covers every event behind [`cache::Cache`]'s
@@ -23,6 +24,7 @@ mod lane;
 pub mod loader;
 pub mod owner;
 pub mod problem;
+pub mod rates;
 pub mod served;
 pub mod service;
 pub mod tidy;

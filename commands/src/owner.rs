@@ -4,7 +4,10 @@
 //! another owner, or in doubt for too long. Everything in memory goes with it, and the commands
 //! that nobody has answered yet are decided anew, in the order of their arrival, in the next.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_nats::Subscriber;
 use futures_util::StreamExt;
@@ -25,6 +28,7 @@ use crate::{
     config::OwnerConfig,
     desk::{Arrived, Deciding, Desk},
     loader::Loader,
+    rates::Limiter,
     served::Served,
     tidy::Tidy,
 };
@@ -46,6 +50,8 @@ pub struct Owner {
     pub config: OwnerConfig,
     /// What else is to be done for the shard as long as it is owned.
     pub tidy: Tidy,
+    /// Outlives reigns.
+    pub limiter: Arc<Mutex<Limiter>>,
 }
 
 /// How owning a shard shall end.
@@ -193,6 +199,7 @@ impl Reign {
             committer: &self.committer,
             loader: self.loader.clone(),
             connection: &owner.connection,
+            limiter: &owner.limiter,
         };
         let mut writer = Writer::start(&self.committer, &owner.connection);
         let mut deciding = Deciding::new();

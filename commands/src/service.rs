@@ -1,6 +1,9 @@
 //! The service as a whole: its shards, and the NATS endpoints for backend services.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_nats::service::ServiceExt;
 use futures_util::{StreamExt, stream::FuturesUnordered};
@@ -21,6 +24,7 @@ use crate::{
     config::Config,
     keeper::Keeper,
     owner::Owner,
+    rates::Limiter,
     tidy::Tidy,
     verbs::{Verb, answer},
 };
@@ -72,6 +76,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
             committer: config.committer.clone(),
             config: config.owner.clone(),
             tidy: tidy.clone(),
+            limiter: Arc::new(Mutex::new(Limiter::new(config.owner.rate_windows))),
         }
     };
     let keeper =

@@ -22,6 +22,7 @@ pub mod conversation;
 pub mod emoji;
 pub mod event;
 pub mod ids;
+pub mod masking;
 pub mod subject;
 pub mod timestamp;
 

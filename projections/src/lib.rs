@@ -6,6 +6,7 @@
 //! - [`apply`]: a batch of the log into all views, with its checkpoint.
 //! - [`run`]: a projector a shard, elected, following the log.
 //! - [`erasure`]: what has to be erased from the log; [`holds`]: what must not be.
+//! - [`rebuild`]: the views made anew from the log, to replace them or to compare.
 //! - [`checkpoint`]: how far into each shard all of these reach.
 //!
 //! **Architecture invariant:** every event is in the views exactly once. A batch and its checkpoint
@@ -23,6 +24,7 @@ pub mod holds;
 pub mod load;
 mod number;
 pub mod queries;
+pub mod rebuild;
 mod runner;
 pub mod views;
 
