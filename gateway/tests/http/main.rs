@@ -4,6 +4,7 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 mod arbitrary;
+mod changes;
 mod conversations;
 mod devices;
 mod edge;
