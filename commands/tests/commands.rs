@@ -188,9 +188,17 @@ async fn operators_see_one_endpoint_a_verb() {
         .iter()
         .map(|endpoint| endpoint["subject"].as_str().unwrap())
         .collect();
-    for verb in
-        ["message.send", "cursor.read", "cursor.delivered", "device.register", "device.unlink"]
-    {
+    for verb in [
+        "message.send",
+        "message.edit",
+        "message.delete",
+        "reaction.add",
+        "reaction.remove",
+        "cursor.read",
+        "cursor.delivered",
+        "device.register",
+        "device.unlink",
+    ] {
         assert!(subjects.contains(&format!("dm.cmd.{verb}").as_str()), "{subjects:?}");
     }
     service.stop().await;

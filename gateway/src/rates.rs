@@ -69,9 +69,13 @@ pub trait Charged: Ask + Send {
 impl Charged for Request {
     async fn charge(&self, rates: &Rates) -> Result<(), Problem> {
         match (&self.actor.scope, &self.action) {
-            (Scope::User, Action::SendMessage { .. }) => {
-                rates.message(&self.actor.user_id, &self.conversation_id).await
-            }
+            // Whoever cannot send must not talk by editing or by emoji instead.
+            (
+                Scope::User,
+                Action::SendMessage { .. }
+                | Action::EditMessage { .. }
+                | Action::AddReaction { .. },
+            ) => rates.message(&self.actor.user_id, &self.conversation_id).await,
             (Scope::User, Action::Create { .. }) => {
                 rates.beginning(&self.actor.user_id, &self.conversation_id).await
             }
@@ -79,6 +83,9 @@ impl Charged for Request {
                 Scope::User,
                 Action::MarkDelivered { .. }
                 | Action::MarkRead { .. }
+                | Action::DeleteMessage { .. }
+                | Action::ExpireMessage { .. }
+                | Action::RemoveReaction { .. }
                 | Action::AddMember { .. }
                 | Action::RemoveMember { .. }
                 | Action::ChangeRole { .. }

@@ -17,6 +17,7 @@ pub mod hub;
 pub mod pages;
 pub mod poll;
 pub mod protocol;
+mod redaction;
 pub mod registry;
 pub mod ring;
 pub mod session;

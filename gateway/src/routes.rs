@@ -8,6 +8,7 @@
 //! 4. Test it in `tests/http_*.rs` as a client sees it.
 
 mod account;
+mod add_reaction;
 mod block;
 mod blocks;
 mod bootstrap;
@@ -16,9 +17,11 @@ mod clear_title;
 mod connect;
 mod conversation;
 mod create_conversation;
+mod delete_message;
 mod delivery_cursor;
 mod dev_token;
 mod devices;
+mod edit_message;
 pub mod extract;
 mod health;
 mod history;
@@ -33,6 +36,7 @@ mod read_cursor;
 mod ready;
 mod receipts;
 mod remove_member;
+mod remove_reaction;
 mod send_message;
 mod set_timer;
 mod set_title;
@@ -89,6 +93,10 @@ fn endpoints(state: &AppState) -> Vec<Endpoint> {
         inbox::endpoint(),
         conversation::endpoint(),
         send_message::endpoint(),
+        edit_message::endpoint(),
+        delete_message::endpoint(),
+        add_reaction::endpoint(),
+        remove_reaction::endpoint(),
         history::endpoint(),
         read_cursor::endpoint(),
         delivery_cursor::endpoint(),

@@ -75,6 +75,25 @@ fn table() -> Vec<Cause> {
     let far = Some(json!({"until": "2999-01-01T00:00:00.000Z"}));
     let endpoint = json!({"channel": "email", "address": "alice@example.com"});
     let contact = "/v1/contacts/bob";
+    let edited = |by, seq: u64, text: &str| {
+        let body = json!({"body": {"kind": "text", "text": text}});
+        let path = format!("{DIRECT}/messages/{seq}");
+        cause("message.edited", by, Method::PATCH, path, Some(body))
+    };
+    let deleted = |by, seq: u64| {
+        let path = format!("{DIRECT}/messages/{seq}");
+        cause("message.deleted", by, Method::DELETE, path, None)
+    };
+    // As a path has it: a thumb and a heart.
+    let (thumb, heart) = ("%F0%9F%91%8D", "%E2%9D%A4%EF%B8%8F");
+    let reacted = |by, seq: u64, emoji: &str| {
+        let path = format!("{DIRECT}/messages/{seq}/reactions/{emoji}");
+        cause("reaction.added", by, Method::PUT, path, None)
+    };
+    let unreacted = |by, seq: u64, emoji: &str| {
+        let path = format!("{DIRECT}/messages/{seq}/reactions/{emoji}");
+        cause("reaction.removed", by, Method::DELETE, path, None)
+    };
     vec![
         // A draft may be older than its conversation.
         marked("draft.saved", Method::PUT, "draft", Some(json!({"text": "m"}))),
@@ -134,6 +153,18 @@ fn table() -> Vec<Cause> {
             "/v1/notification-endpoints/{endpointId}",
             None,
         ),
+        edited("alice", 1, "first, edited"),
+        // The last one, which the inbox shows.
+        edited("alice", 6, "last, edited"),
+        reacted("bob", 6, thumb),
+        reacted("alice", 6, thumb),
+        reacted("bob", 6, heart),
+        unreacted("bob", 6, thumb),
+        unreacted("alice", 6, thumb),
+        // One that bob has not read, with all that it had, and one that he has.
+        deleted("alice", 6),
+        deleted("alice", 2),
+        send("alice", "m-7", json!({"replyTo": 2})),
     ]
 }
 

@@ -15,10 +15,12 @@ use std::{
 
 use parley_domain::ConversationId;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use tokio::sync::Notify;
 
 use super::{
     protocol::{self, Frame},
+    redaction::redacted,
     registry::{Delivery, Registry, lock},
     ring::Ring,
     token::{Codec, Positions},
@@ -26,6 +28,7 @@ use super::{
 use crate::presence::{access::Acquainted, watchers::Strangers};
 
 const MESSAGE_SENT: &str = "message.sent";
+const MESSAGE_DELETED: &str = "message.deleted";
 
 /// What a hub is made with.
 #[derive(Debug, Clone, Copy)]
@@ -103,6 +106,8 @@ struct Routed<'a> {
     audience: Audience<'a>,
     /// Of a message: the conversation, `d.<lo>.<hi>`, and its two people.
     talked: Option<(&'a str, [&'a str; 2])>,
+    /// The message that it deletes: its conversation, and its number there.
+    deletes: Option<(&'a str, u64)>,
     frame: Frame,
 }
 
@@ -114,6 +119,15 @@ struct Envelope<'a> {
     _version: u64,
     #[serde(borrow, default)]
     r#type: Cow<'a, str>,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+}
+
+/// Of an event about a message.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OfMessage {
+    conversation_seq: u64,
 }
 
 impl Hub {
@@ -166,6 +180,16 @@ impl Hub {
         &self.counters
     }
 
+    /// Something up to here was erased from the log before this gateway has seen it: what the ring
+    /// holds is not whole. Who knows no more than that is served from the views.
+    pub fn forget(&self, shard: u16, through: u64) {
+        let Some(state) = self.shards.get(usize::from(shard)) else { return };
+        let mut ring = lock(&state.ring);
+        ring.forget(through);
+        state.floor.store(ring.floor(), Ordering::Relaxed);
+        state.ring_bytes.store(ring.bytes() as u64, Ordering::Relaxed);
+    }
+
     /// Takes the next messages of a shard's log, in order. Only one task may do so for a shard.
     pub fn push<'a>(&self, shard: u16, messages: impl IntoIterator<Item = Logged<'a>>) {
         let Some(state) = self.shards.get(usize::from(shard)) else { return };
@@ -183,6 +207,11 @@ impl Hub {
             for (position, event) in &batch {
                 match event {
                     Some(event) => {
+                        if let (Some((conversation, seq)), Some(key)) =
+                            (event.deletes, event.audience.users().next())
+                        {
+                            ring.rewrite(key, |frame| redacted(frame, conversation, seq));
+                        }
                         ring.push(*position, event.audience.users(), event.frame.clone())
                     }
                     None => ring.skip(*position),
@@ -194,7 +223,7 @@ impl Hub {
         let mut deliveries = 0;
         let mut events = 0;
         for (position, event) in batch {
-            let Some(Routed { audience, talked, frame }) = event else { continue };
+            let Some(Routed { audience, talked, frame, .. }) = event else { continue };
             if let Some((conversation, users)) = talked {
                 // In this order: who begins to watch looks at them in the other.
                 self.acquainted.insert(conversation);
@@ -223,7 +252,7 @@ impl Hub {
                     }
                     Audience::One(_) => None,
                 };
-                Some(Routed { audience, talked, frame })
+                Some(Routed { audience, talked, deletes: deletes(message.subject, &event), frame })
             }
             // What a later version adds for groups concerns nobody here yet.
             (None, Ok(_), Some(_)) => None,
@@ -364,6 +393,16 @@ fn audience(subject: &str) -> Option<Audience<'_>> {
     }
     let (lo, hi) = about.strip_prefix("d.")?.split_once('.')?;
     Some(Audience::Both { conversation: about, users: [lo, hi] })
+}
+
+/// The message that an event deletes.
+fn deletes<'a>(subject: &'a str, event: &Envelope<'_>) -> Option<(&'a str, u64)> {
+    if event.r#type != MESSAGE_DELETED {
+        return None;
+    }
+    let (_shard, conversation) = subject.strip_prefix("dm.evt.")?.split_once('.')?;
+    let of: OfMessage = serde_json::from_str(event.data?.get()).ok()?;
+    Some((conversation, of.conversation_seq))
 }
 
 /// Who is told that `by` types in this conversation.

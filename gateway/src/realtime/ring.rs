@@ -125,6 +125,29 @@ impl Ring {
         self.head = self.head.max(position);
     }
 
+    /// Lets everything up to here go: what is held of it may not be whole.
+    pub fn forget(&mut self, through: u64) {
+        while self.entries.front().is_some_and(|entry| entry.position <= through) {
+            self.evict();
+        }
+        self.floor = self.floor.max(through);
+    }
+
+    /// Puts other frames in the place of those of `key` for which there is one.
+    pub fn rewrite(&mut self, key: &str, other: impl Fn(&Frame) -> Option<Frame>) {
+        let Some(slot) = self.keys.get(key).and_then(|slot| self.slots.get(*slot as usize)) else {
+            return;
+        };
+        for number in &slot.entries {
+            let index = number.checked_sub(self.gone).and_then(|index| usize::try_from(index).ok());
+            let Some(entry) = index.and_then(|index| self.entries.get_mut(index)) else { continue };
+            if let Some(frame) = other(&entry.frame) {
+                self.bytes = (self.bytes + frame.len()).saturating_sub(entry.frame.len());
+                entry.frame = frame;
+            }
+        }
+    }
+
     /// Gives the frames of `key` after `after`, in order, to `take`: at least one if there is one,
     /// then as many as fit into `max_bytes`.
     pub fn pull(
@@ -189,7 +212,7 @@ impl Ring {
             return false;
         };
         self.bytes = self.bytes.saturating_sub(ENTRY_BYTES + entry.frame.len());
-        self.floor = entry.position;
+        self.floor = self.floor.max(entry.position);
         self.gone += 1;
         for index in entry.audience.into_iter().flatten() {
             let Some(slot) = self.slots.get_mut(index as usize) else { continue };
@@ -280,6 +303,43 @@ mod tests {
                     Pulled::Part { .. } => unreachable!(),
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_is_forgotten_is_lost_to_its_readers() {
+        let mut ring = Ring::new(0, 10_000);
+        for position in 1..=4 {
+            ring.push(position, ["a"], format!("{position}").into());
+        }
+        ring.forget(2);
+        assert_eq!((ring.floor(), ring.len()), (2, 2));
+        assert_eq!(ring.pull("a", 1, 100, |_| {}), Pulled::Lost);
+        // Also what is still to come.
+        ring.forget(6);
+        ring.push(5, ["a"], "5".into());
+        ring.push(7, ["a"], "7".into());
+        let mut given = Vec::new();
+        assert_eq!(ring.pull("a", 5, 100, |_| {}), Pulled::Lost);
+        let pulled = ring.pull("a", 6, 100, |frame| given.push(frame.to_string()));
+        assert_eq!((pulled, given), (Pulled::All { head: 7 }, vec!["7".to_owned()]));
+        ring.forget(7);
+        assert_eq!((ring.floor(), ring.bytes()), (7, 0));
+    }
+
+    #[test]
+    fn a_frame_that_is_rewritten_is_another_for_all_its_readers() {
+        let mut ring = Ring::new(0, 10_000);
+        ring.push(1, ["a", "b"], "secret".into());
+        ring.push(2, ["a", "b"], "public".into());
+        let before = ring.bytes();
+        ring.rewrite("b", |frame| (frame.as_str() == "secret").then(|| "-".into()));
+        ring.rewrite("c", |_| Some("x".into()));
+        assert_eq!(ring.bytes(), before - 5);
+        for key in ["a", "b"] {
+            let mut given = Vec::new();
+            ring.pull(key, 0, 100, |frame| given.push(frame.to_string()));
+            assert_eq!(given, ["-", "public"]);
         }
     }
 

@@ -11,7 +11,7 @@ use axum::{
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use parley_commands::{Request, api};
-use parley_domain::{Action, ConversationId, DeviceId, Kind, UserId};
+use parley_domain::{Action, ConversationId, DeviceId, Emoji, Kind, UserId};
 use parley_projections::queries;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -178,6 +178,19 @@ impl FromRequestParts<AppState> for NamedEndpoint {
         let text = path_parameter(parts, state, "endpointId").await.unwrap_or_default();
         let named = api::NamedEndpoint { endpoint_id: text.into() };
         Ok(Self(named.parse()?))
+    }
+}
+
+/// The `{emoji}` of the path.
+pub struct NamedEmoji(pub Emoji);
+
+impl FromRequestParts<AppState> for NamedEmoji {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let text = path_parameter(parts, state, "emoji").await.unwrap_or_default();
+        let emoji = Emoji::parse(&text).map_err(parley_commands::Problem::from)?;
+        Ok(Self(emoji))
     }
 }
 

@@ -27,6 +27,17 @@ pub(super) struct CatchUp {
 struct Request {
     r#ref: Option<SmolStr>,
     token: Option<Token>,
+    source: Source,
+}
+
+/// Where what was missed comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The rings if they reach back so far, else the views.
+    Nearest,
+    /// Who asks for it has seen a jump of versions: something was erased from the log, and the rings
+    /// have the same jump.
+    Views,
 }
 
 #[derive(Debug)]
@@ -38,7 +49,7 @@ struct Current {
 #[derive(Debug)]
 enum Stage {
     /// The token is beyond what is known of the log's end.
-    Ends(Token),
+    Ends(Token, Source),
     Paging {
         run: Run,
         /// Not handed out yet.
@@ -54,7 +65,7 @@ impl CatchUp {
     pub(super) fn next_page(&mut self) -> Option<PageRequest> {
         match &mut self.current.as_mut()?.stage {
             Stage::Paging { request, .. } => request.take(),
-            Stage::Ends(_) => None,
+            Stage::Ends(..) => None,
         }
     }
 
@@ -74,6 +85,7 @@ impl Open {
         &mut self,
         r#ref: Option<SmolStr>,
         since: Option<Box<str>>,
+        source: Source,
         now: Instant,
         out: &mut Outbox,
     ) {
@@ -82,7 +94,7 @@ impl Open {
             return reject(Rejected { r#ref, code: "rate_limited", message }, out);
         }
         let token = since.and_then(|since| self.feed.hub().codec().read(&since));
-        self.catch_up.waiting.push_back(Request { r#ref, token });
+        self.catch_up.waiting.push_back(Request { r#ref, token, source });
         self.start_next(now, out);
     }
 
@@ -96,10 +108,10 @@ impl Open {
         let Some(current) = self.catch_up.current.take() else { return };
         let Current { r#ref, stage } = *current;
         match stage {
-            Stage::Ends(token) => {
+            Stage::Ends(token, source) => {
                 // Beyond the end of a log that has lost its own end: of another time.
                 let beyond = !self.feed.hub().beyond_end(&token.furthest()).is_empty();
-                self.start(r#ref, (!beyond).then_some(token), now, out);
+                self.start(r#ref, (!beyond).then_some(token), source, now, out);
             }
             stage @ Stage::Paging { .. } => {
                 self.catch_up.current = Some(Box::new(Current { r#ref, stage }));
@@ -134,20 +146,20 @@ impl Open {
             return;
         }
         if let Some(positions) = self.catch_up.lost.take() {
-            return self.start(None, Some(Token::Settled(positions)), now, out);
+            return self.start(None, Some(Token::Settled(positions)), Source::Nearest, now, out);
         }
-        let Some(Request { r#ref, token }) = self.catch_up.next_waiting() else { return };
+        let Some(Request { r#ref, token, source }) = self.catch_up.next_waiting() else { return };
         if let Some(token) = token {
             let beyond = self.feed.hub().beyond_end(&token.furthest());
             if beyond.is_empty() {
-                self.start(r#ref, Some(token), now, out);
+                self.start(r#ref, Some(token), source, now, out);
             } else {
                 out.run(Effect::NoteEnds(beyond));
                 self.catch_up.current =
-                    Some(Box::new(Current { r#ref, stage: Stage::Ends(token) }));
+                    Some(Box::new(Current { r#ref, stage: Stage::Ends(token, source) }));
             }
         } else {
-            self.start(r#ref, None, now, out);
+            self.start(r#ref, None, source, now, out);
         }
     }
 
@@ -155,11 +167,13 @@ impl Open {
         &mut self,
         r#ref: Option<SmolStr>,
         token: Option<Token>,
+        source: Source,
         now: Instant,
         out: &mut Outbox,
     ) {
         let hub = self.feed.hub();
-        let (run, step) = Run::start(token, |positions| hub.covers(positions));
+        let (run, step) =
+            Run::start(token, |positions| source == Source::Nearest && hub.covers(positions));
         match step {
             Step::Resume(positions) => {
                 hub.counters().ring_hits.fetch_add(1, Ordering::Relaxed);
