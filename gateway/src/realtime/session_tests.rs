@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::*;
-use crate::realtime::{hub::HubConfig, hub::Logged, token::Codec};
+use crate::realtime::{hub::HubConfig, routing::Logged, token::Codec};
 
 #[path = "session_simulation.rs"]
 mod simulation;
@@ -28,8 +28,11 @@ struct Rig {
 
 impl Rig {
     fn new(known: Option<Who>) -> Self {
-        let hub =
-            Arc::new(Hub::new(Codec::new(Uuid::nil(), 1), &[10], HubConfig { ring_bytes: 9_000 }));
+        let hub = Arc::new(Hub::new(
+            Codec::new(Uuid::nil(), 1),
+            &[10],
+            HubConfig { ring_bytes: 9_000, member_bytes: 9_000 },
+        ));
         let now = Instant::now();
         let session = Session::new(Arc::new(config()), Arc::clone(&hub), known, now);
         Self { hub, session, out: Outbox::default(), now }
@@ -60,7 +63,8 @@ impl Rig {
     fn push(&mut self, position: u64, pair: &str) {
         let subject = format!("dm.evt.0.d.{pair}");
         let payload = format!(r#"{{"version":{position}}}"#);
-        self.hub.push(0, [Logged { position, subject: &subject, payload: payload.as_bytes() }]);
+        let logged = Logged { position, subject: &subject, payload: payload.as_bytes() };
+        self.hub.push(self.hub.read(0, [logged]), Vec::new());
     }
 
     fn feed(&mut self) -> Vec<Value> {

@@ -247,6 +247,7 @@ async fn live<S>(
                     return;
                 }
                 session.receive(Input::Tick, now, out);
+                may_have_events = true;
                 timer.as_mut().reset(next_deadline(shared, &session, wire));
             }
             () = shared.shutdown.soft().cancelled(), if !draining => {
