@@ -124,7 +124,7 @@ impl MessageAccepted {
                 status: "accepted".to_owned(),
                 duplicate,
             }),
-            Answer::Cursor { .. } => None,
+            Answer::Cursor { .. } | Answer::Done { .. } => None,
         }
     }
 }

@@ -17,6 +17,9 @@ pub enum Code {
     Unauthenticated,
     Forbidden,
     NotFound,
+    NotMember,
+    Blocked,
+    GroupFull,
     MethodNotAllowed,
     UnsupportedMediaType,
     ClientMessageIdReused,
@@ -38,6 +41,9 @@ impl Code {
             Self::Unauthenticated => "unauthenticated",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
+            Self::NotMember => "not_member",
+            Self::Blocked => "blocked",
+            Self::GroupFull => "group_full",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::ClientMessageIdReused => "client_message_id_reused",
@@ -54,10 +60,13 @@ impl Code {
         match self {
             Self::InvalidId => 400,
             Self::Unauthenticated => 401,
-            Self::Forbidden => 403,
-            Self::NotFound => 404,
+            Self::Forbidden | Self::Blocked => 403,
+            Self::NotFound | Self::NotMember => 404,
             Self::MethodNotAllowed => 405,
-            Self::ClientMessageIdReused | Self::TooManyDevices | Self::Conflict => 409,
+            Self::ClientMessageIdReused
+            | Self::GroupFull
+            | Self::TooManyDevices
+            | Self::Conflict => 409,
             Self::BodyTooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::InvalidBody | Self::BeyondLastMessage => 422,
@@ -76,6 +85,9 @@ impl Code {
             Self::Unauthenticated => "Sign in first",
             Self::Forbidden => "This is not yours to do",
             Self::NotFound => "There is no such thing",
+            Self::NotMember => "There is no such member",
+            Self::Blocked => "One of the two blocks the other",
+            Self::GroupFull => "The group is full",
             Self::MethodNotAllowed => "This cannot be done here",
             Self::UnsupportedMediaType => "Send JSON",
             Self::ClientMessageIdReused => "The clientMessageId names another message",
@@ -141,6 +153,11 @@ impl From<Refusal> for Problem {
             Refusal::ReplyBeyondLast { .. } | Refusal::CursorBeyondLast { .. } => {
                 Code::BeyondLastMessage
             }
+            Refusal::Forbidden(_) => Code::Forbidden,
+            Refusal::Blocked => Code::Blocked,
+            Refusal::NotMember(_) => Code::NotMember,
+            Refusal::GroupFull => Code::GroupFull,
+            Refusal::Invalid(_) => Code::InvalidBody,
         };
         Self::new(code, refusal.to_string())
     }

@@ -105,7 +105,17 @@ fn checked<E: std::error::Error>(action: Action) -> Result<Action, AggregateErro
                 .map_err(|error| AggregateError::UnexpectedError(Box::new(error)))?;
             Ok(Action::SendMessage { client_message_id, body, reply_to })
         }
-        Action::MarkDelivered { .. } | Action::MarkRead { .. } => Ok(action),
+        // A title that is none cannot be read from a request.
+        Action::MarkDelivered { .. }
+        | Action::MarkRead { .. }
+        | Action::Create { .. }
+        | Action::AddMember { .. }
+        | Action::RemoveMember { .. }
+        | Action::ChangeRole { .. }
+        | Action::Rename { .. }
+        | Action::SetTimer { .. }
+        | Action::Block
+        | Action::Unblock => Ok(action),
     }
 }
 

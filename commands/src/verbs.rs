@@ -96,7 +96,7 @@ async fn execute(
             let request = addressed(body, caller, Action::MarkRead { through_seq })?;
             match client.execute(request).await? {
                 Answer::Cursor { read_seq, .. } => written(&ReadCursorMoved { read_seq }),
-                Answer::Sent { .. } => Err(another_question()),
+                Answer::Sent { .. } | Answer::Done { .. } => Err(another_question()),
             }
         }
         Verb::CursorDelivered => {
@@ -107,7 +107,7 @@ async fn execute(
                 Answer::Cursor { delivered_seq, .. } => {
                     written(&DeliveryCursorMoved { delivered_seq })
                 }
-                Answer::Sent { .. } => Err(another_question()),
+                Answer::Sent { .. } | Answer::Done { .. } => Err(another_question()),
             }
         }
         Verb::DeviceRegister => {

@@ -90,6 +90,18 @@ impl Body {
         matches!(self, Self::System { .. })
     }
 
+    /// Whether it is a thing of the marketplace, or what the marketplace says.
+    pub fn is_of_the_marketplace(&self) -> bool {
+        match self {
+            Self::Listing(_)
+            | Self::Order(_)
+            | Self::Shipment(_)
+            | Self::Return(_)
+            | Self::System { .. } => true,
+            Self::Text { .. } | Self::Encrypted { .. } => false,
+        }
+    }
+
     /// A stable 64-bit hash of the content (FNV-1a over its JSON), to tell a retry from another
     /// message under the same clientMessageId. It survives in the views when the body is erased.
     pub fn fingerprint(&self) -> u64 {

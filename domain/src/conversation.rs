@@ -3,20 +3,32 @@
 //! State is numbers that only grow, and events carry absolute numbers: folding an event twice or
 //! late changes nothing, and the log can still be folded after a message was erased from it.
 
+mod add_member;
+mod block;
+mod change_role;
+mod create;
 mod cursor;
+mod members;
 mod recent;
+mod remove_member;
+mod rename;
 mod send;
+mod set_timer;
+mod title;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use members::{DEPARTED_VERSIONS, MAX_GROUP_MEMBERS, Members, Membership};
 pub use recent::{RECENT_MESSAGES, Recent, Sent};
+pub use set_timer::TIMER_SECONDS;
+pub use title::{InvalidTitle, MAX_TITLE_CHARACTERS, Title};
 
 use crate::{
     body::Body,
-    event::{Event, EventData},
+    event::{Event, EventData, Role},
     ids::{ClientMessageId, ConversationId, DeviceId, Kind, UserId},
     timestamp::Timestamp,
 };
@@ -35,9 +47,17 @@ pub struct Conversation {
     pub version: u64,
     /// conversationSeq of the last message; 0 before the first.
     pub last_seq: u64,
-    /// People without an entry are at zero.
+    /// People without an entry are at zero. Of a group, only its members; of a channel, nobody: how
+    /// far its readers have come is in their own accounts.
     pub cursors: BTreeMap<UserId, Cursor>,
     pub recent: Recent,
+    /// Of a group or channel.
+    pub members: Members,
+    pub title: Option<String>,
+    /// Of a direct conversation: who blocks the other.
+    pub blocked_by: BTreeSet<UserId>,
+    /// 0: messages do not expire.
+    pub timer_seconds: u64,
 }
 
 /// What may be asked of a conversation, with everything that is not its own to know.
@@ -89,6 +109,35 @@ pub enum Action {
     MarkRead {
         through_seq: u64,
     },
+    /// Of a group or channel, as its id says.
+    Create {
+        title: Title,
+        /// Besides the actor, who owns it.
+        members: Vec<UserId>,
+    },
+    /// Of somebody who is in it already, it changes the role, if one is given.
+    AddMember {
+        user_id: UserId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        role: Option<Role>,
+    },
+    /// Oneself: leave.
+    RemoveMember {
+        user_id: UserId,
+    },
+    ChangeRole {
+        user_id: UserId,
+        role: Role,
+    },
+    Rename {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        title: Option<Title>,
+    },
+    SetTimer {
+        seconds: u64,
+    },
+    Block,
+    Unblock,
 }
 
 /// Why a conversation says no. Nothing has changed.
@@ -104,6 +153,16 @@ pub enum Refusal {
     ReplyBeyondLast { last_seq: u64 },
     #[error("the last message is {last_seq}")]
     CursorBeyondLast { last_seq: u64 },
+    #[error("{0}")]
+    Forbidden(&'static str),
+    #[error("one of the two blocks the other")]
+    Blocked,
+    #[error("{0} is not a member")]
+    NotMember(UserId),
+    #[error("a group has {MAX_GROUP_MEMBERS} members at most")]
+    GroupFull,
+    #[error("{0}")]
+    Invalid(&'static str),
 }
 
 /// What the caller of an accepted command is told.
@@ -120,42 +179,94 @@ pub enum Answer {
     },
     /// Where the caller's cursors are now; `version` is the conversation's.
     Cursor { version: u64, read_seq: u64, delivered_seq: u64 },
+    /// It is done, now (`changed`) or before; `version` is the conversation's.
+    Done { version: u64, changed: bool },
 }
 
 impl Conversation {
     /// Folds one event. Total: an event that is known, late or out of place changes nothing.
     pub fn evolve(&mut self, event: &Event) {
+        let Some(id) = event.subject.conversation() else { return };
+        // Versions come in order, so what is not newer has been folded.
+        if event.version <= self.version {
+            return;
+        }
+        let keeps_cursors = id.kind() != Kind::Channel;
         match &event.data {
             EventData::MessageSent(sent) => {
                 self.last_seq = self.last_seq.max(sent.conversation_seq);
-                self.raise(&event.actor, sent.conversation_seq, sent.conversation_seq);
+                if keeps_cursors {
+                    self.raise(&event.actor, sent.conversation_seq, sent.conversation_seq);
+                }
                 self.recent.record(&event.actor, sent, event.version);
             }
             EventData::CursorDelivered(moved) => self.raise(&moved.user_id, 0, moved.through_seq),
             EventData::CursorRead(moved) => {
                 self.raise(&moved.user_id, moved.through_seq, moved.through_seq);
             }
+            EventData::ConversationCreated(created) => {
+                self.title.clone_from(&created.title);
+                for member in &created.members {
+                    self.members.add(&member.user_id, member.role, event.version);
+                }
+            }
+            EventData::MemberAdded(added) => {
+                self.last_seq = self.last_seq.max(added.last_seq);
+                self.members.add(&added.user_id, added.role, event.version);
+                if keeps_cursors && added.last_seq > 0 {
+                    self.raise(&added.user_id, added.last_seq, added.last_seq);
+                }
+            }
+            EventData::MemberRemoved(removed) => {
+                self.last_seq = self.last_seq.max(removed.last_seq);
+                self.depart(&removed.user_id, event.version);
+            }
+            EventData::MemberLeft(left) => {
+                self.last_seq = self.last_seq.max(left.last_seq);
+                self.depart(&left.user_id, event.version);
+                if let Some(heir) = &left.new_owner_id {
+                    self.members.set_role(heir, Role::Owner);
+                }
+            }
+            EventData::MemberRoleChanged(changed) => {
+                if changed.role == Role::Owner {
+                    self.members.set_role(&event.actor, Role::Admin);
+                }
+                self.members.set_role(&changed.user_id, changed.role);
+            }
+            EventData::ConversationRenamed(renamed) => self.title.clone_from(&renamed.title),
+            EventData::ConversationTimerSet(set) => self.timer_seconds = set.seconds,
+            EventData::ConversationBlocked(_) => {
+                self.blocked_by.insert(event.actor.clone());
+            }
+            EventData::ConversationUnblocked(_) => {
+                self.blocked_by.remove(&event.actor);
+            }
             // Not of a conversation.
             EventData::Account(_) => return,
         }
-        self.version = self.version.max(event.version);
+        self.version = event.version;
+        self.members.forget(self.version);
     }
 
     /// Decides a command: one event, none if it changes nothing, or a refusal.
     pub fn decide(&self, command: &Command) -> Result<Option<Event>, Refusal> {
-        if !self.is_member(&command.conversation_id, &command.actor.user_id) {
-            return Err(Refusal::NotFound);
-        }
+        let is_member = self.is_member(&command.conversation_id, &command.actor.user_id);
         let data = match &command.action {
+            Action::Create { title, members } => self.create(command, title, members)?,
+            from_outside if !is_member => self.from_outside(command, from_outside)?,
             Action::SendMessage { client_message_id, body, reply_to } => {
                 self.send(command, client_message_id, body, *reply_to)?
             }
-            Action::MarkDelivered { through_seq } => {
-                self.mark_delivered(&command.actor.user_id, *through_seq)?
-            }
-            Action::MarkRead { through_seq } => {
-                self.mark_read(&command.actor.user_id, *through_seq)?
-            }
+            Action::MarkDelivered { through_seq } => self.mark_delivered(command, *through_seq)?,
+            Action::MarkRead { through_seq } => self.mark_read(command, *through_seq)?,
+            Action::AddMember { user_id, role } => self.add_member(command, user_id, *role)?,
+            Action::RemoveMember { user_id } => self.remove_member(command, user_id)?,
+            Action::ChangeRole { user_id, role } => self.change_role(command, user_id, *role)?,
+            Action::Rename { title } => self.rename(command, title.as_ref())?,
+            Action::SetTimer { seconds } => self.set_timer(command, *seconds)?,
+            Action::Block => self.block(command, true)?,
+            Action::Unblock => self.block(command, false)?,
         };
         Ok(data.map(|data| Event {
             id: command.event_id,
@@ -166,6 +277,40 @@ impl Conversation {
             device: command.actor.device_id.clone(),
             data,
         }))
+    }
+
+    /// What somebody may ask who is not a member: to join a channel, and to leave what they have
+    /// left. For everything else there is no such conversation.
+    fn from_outside(
+        &self,
+        command: &Command,
+        action: &Action,
+    ) -> Result<Option<EventData>, Refusal> {
+        let actor = &command.actor.user_id;
+        let is_open = command.conversation_id.kind() == Kind::Channel && !self.members.is_empty();
+        match action {
+            Action::AddMember { user_id, role: None | Some(Role::Member) }
+                if is_open && user_id == actor =>
+            {
+                self.subscribe(command)
+            }
+            Action::RemoveMember { user_id }
+                if user_id == actor && self.members.departed(actor).is_some() =>
+            {
+                Ok(None)
+            }
+            Action::SendMessage { .. }
+            | Action::MarkDelivered { .. }
+            | Action::MarkRead { .. }
+            | Action::Create { .. }
+            | Action::AddMember { .. }
+            | Action::RemoveMember { .. }
+            | Action::ChangeRole { .. }
+            | Action::Rename { .. }
+            | Action::SetTimer { .. }
+            | Action::Block
+            | Action::Unblock => Err(Refusal::NotFound),
+        }
     }
 
     /// What to tell the caller of `command`, asked of the state *after* its event was folded.
@@ -183,13 +328,29 @@ impl Conversation {
                     duplicate: !changed,
                 })
             }
-            Action::MarkDelivered { .. } | Action::MarkRead { .. } => {
+            Action::MarkDelivered { through_seq } => {
                 let cursor = self.cursor(actor);
-                Some(Answer::Cursor {
-                    version: self.version,
-                    read_seq: cursor.read,
-                    delivered_seq: cursor.delivered,
-                })
+                // Of a channel nothing is known here, so what was asked for is said.
+                let delivered_seq = cursor.delivered.max(*through_seq);
+                Some(Answer::Cursor { version: self.version, read_seq: cursor.read, delivered_seq })
+            }
+            Action::MarkRead { through_seq } => {
+                let cursor = self.cursor(actor);
+                let read_seq = cursor.read.max(*through_seq);
+                let delivered_seq = cursor.delivered.max(read_seq);
+                Some(Answer::Cursor { version: self.version, read_seq, delivered_seq })
+            }
+            Action::Create { .. }
+            | Action::AddMember { .. }
+            | Action::RemoveMember { .. }
+            | Action::ChangeRole { .. }
+            | Action::Rename { .. }
+            | Action::SetTimer { .. }
+            | Action::Block
+            | Action::Unblock => {
+                // Who has left learns of nothing that came later.
+                let left = self.members.departed(actor);
+                Some(Answer::Done { version: left.unwrap_or(self.version), changed })
             }
         }
     }
@@ -200,15 +361,45 @@ impl Conversation {
 
     /// About how much memory this state takes, in bytes.
     pub fn size_bytes(&self) -> usize {
-        size_of::<Self>() + self.cursors.len() * 64 + self.recent.size_bytes()
+        size_of::<Self>()
+            + self.cursors.len() * 64
+            + self.recent.size_bytes()
+            + self.members.size_bytes()
+            + self.title.as_ref().map_or(0, String::capacity)
+            + self.blocked_by.len() * 32
     }
 
-    fn is_member(&self, id: &ConversationId, user: &UserId) -> bool {
+    /// Whether this person is in it now; `id` is this conversation's.
+    pub fn is_member(&self, id: &ConversationId, user: &UserId) -> bool {
         match id.kind() {
             Kind::Direct => id.is_direct_member(user),
-            // Nobody is a member of a conversation that was never created.
-            Kind::Group | Kind::Channel => false,
+            Kind::Group | Kind::Channel => self.members.contains(user),
         }
+    }
+
+    /// The role of the actor, a member, of a group or channel; a member that does not lead is refused.
+    fn leading(&self, command: &Command) -> Result<Role, Refusal> {
+        self.not_direct(command)?;
+        let role = self.members.role(&command.actor.user_id).filter(|role| role.leads());
+        role.ok_or(Refusal::Forbidden("only the owner and the admins may do this"))
+    }
+
+    fn not_direct(&self, command: &Command) -> Result<(), Refusal> {
+        match command.conversation_id.kind() {
+            Kind::Direct => {
+                Err(Refusal::Forbidden("a direct conversation has its two people and no title"))
+            }
+            Kind::Group | Kind::Channel => Ok(()),
+        }
+    }
+
+    fn member_count(&self) -> u64 {
+        self.members.len() as u64
+    }
+
+    fn depart(&mut self, user: &UserId, version: u64) {
+        self.members.remove(user, version);
+        self.cursors.remove(user);
     }
 
     fn raise(&mut self, user: &UserId, read: u64, delivered: u64) {
@@ -270,6 +461,29 @@ pub(crate) mod tests {
                 reply_to: None,
             },
         )
+    }
+
+    pub(crate) const GROUP: &str = "g.0193e5a0-7b1c-7def-8123-456789abcdef";
+    pub(crate) const CHANNEL: &str = "c.0193e5a0-7b1c-7def-8123-456789abcdef";
+
+    /// The same command to another conversation.
+    pub(crate) fn inside(id: &str, command: Command) -> Command {
+        Command { conversation_id: ConversationId::parse(id).unwrap(), ..command }
+    }
+
+    pub(crate) fn create(id: &str, owner: &str, members: &[&str]) -> Command {
+        let members = members.iter().map(|name| user(name)).collect();
+        let title = Title::parse("Market").unwrap();
+        inside(id, command(owner, Action::Create { title, members }))
+    }
+
+    pub(crate) fn add(id: &str, actor: &str, name: &str, role: Option<Role>) -> Command {
+        inside(id, command(actor, Action::AddMember { user_id: user(name), role }))
+    }
+
+    /// olga owns it, adam is an admin, mia a member.
+    pub(crate) fn group() -> Conversation {
+        given(&[create(GROUP, "olga", &["mia"]), add(GROUP, "olga", "adam", Some(Role::Admin))])
     }
 
     /// The state after these commands, all of which must be accepted.

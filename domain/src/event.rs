@@ -5,6 +5,7 @@
 
 mod account;
 mod conversation;
+mod membership;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -12,6 +13,10 @@ use uuid::Uuid;
 
 pub use account::{DeviceRegistered, DeviceUnlinked};
 pub use conversation::{CursorMoved, MessageSent};
+pub use membership::{
+    ConversationBlocked, ConversationCreated, ConversationRenamed, ConversationTimerSet, Member,
+    MemberAdded, MemberLeft, MemberRemoved, MemberRoleChanged, Role,
+};
 
 use crate::{
     ids::{DeviceId, UserId},
@@ -98,6 +103,15 @@ catalogue! {
         "message.sent" => MessageSent(MessageSent),
         "cursor.delivered" => CursorDelivered(CursorMoved),
         "cursor.read" => CursorRead(CursorMoved),
+        "conversation.created" => ConversationCreated(ConversationCreated),
+        "member.added" => MemberAdded(MemberAdded),
+        "member.removed" => MemberRemoved(MemberRemoved),
+        "member.left" => MemberLeft(MemberLeft),
+        "member.roleChanged" => MemberRoleChanged(MemberRoleChanged),
+        "conversation.renamed" => ConversationRenamed(ConversationRenamed),
+        "conversation.timerSet" => ConversationTimerSet(ConversationTimerSet),
+        "conversation.blocked" => ConversationBlocked(ConversationBlocked),
+        "conversation.unblocked" => ConversationUnblocked(ConversationBlocked),
     }
     account {
         "device.registered" => DeviceRegistered(DeviceRegistered),

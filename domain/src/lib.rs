@@ -27,7 +27,7 @@ pub mod timestamp;
 pub use account::Account;
 pub use body::{Body, InvalidBody};
 pub use conversation::{Action, Actor, Answer, Command, Conversation, Cursor, Refusal, Scope};
-pub use event::{AccountEvent, Event, EventData};
+pub use event::{AccountEvent, Event, EventData, Member, Role};
 pub use ids::{ClientMessageId, ConversationId, DeviceId, InvalidId, Kind, UserId};
 pub use subject::{AccountId, LogId, Subject};
 pub use timestamp::Timestamp;

@@ -85,7 +85,7 @@ proptest! {
         }
         let sent = log.iter().filter_map(|event| match &event.data {
             EventData::MessageSent(sent) => Some(sent.conversation_seq),
-            EventData::CursorDelivered(_) | EventData::CursorRead(_) | EventData::Account(_) => None,
+            _ => None,
         });
         for (seq, expected) in sent.zip(1..) {
             prop_assert_eq!(seq, expected);

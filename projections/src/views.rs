@@ -17,4 +17,4 @@ pub mod inbox;
 
 pub use account::Device;
 pub use history::Message;
-pub use inbox::{Member, Role, Summary};
+pub use inbox::Summary;

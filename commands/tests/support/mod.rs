@@ -91,7 +91,7 @@ pub fn numbers(answer: Result<Answer, Problem>) -> (u64, u64, bool) {
         Answer::Sent { conversation_seq, version, duplicate, .. } => {
             (conversation_seq, version, duplicate)
         }
-        Answer::Cursor { .. } => panic!("not an answer to a send"),
+        Answer::Cursor { .. } | Answer::Done { .. } => panic!("not an answer to a send"),
     }
 }
 

@@ -1,33 +1,42 @@
 //! Move one's own delivered or read cursor: only ever forward, never past the last message.
 
-use super::{Conversation, Refusal};
+use super::{Command, Conversation, Refusal};
 use crate::{
     event::{CursorMoved, EventData},
-    ids::UserId,
+    ids::Kind,
 };
 
 impl Conversation {
     pub(super) fn mark_delivered(
         &self,
-        user: &UserId,
+        command: &Command,
         through_seq: u64,
     ) -> Result<Option<EventData>, Refusal> {
         self.within(through_seq)?;
-        let moved = through_seq > self.cursor(user).delivered;
-        Ok(moved.then(|| {
-            EventData::CursorDelivered(CursorMoved { user_id: user.clone(), through_seq })
-        }))
+        let delivered = self.cursor(&command.actor.user_id).delivered;
+        Ok(self.moved(command, delivered, through_seq).map(EventData::CursorDelivered))
     }
 
     /// Reading implies delivery.
     pub(super) fn mark_read(
         &self,
-        user: &UserId,
+        command: &Command,
         through_seq: u64,
     ) -> Result<Option<EventData>, Refusal> {
         self.within(through_seq)?;
-        let moved = through_seq > self.cursor(user).read;
-        Ok(moved.then(|| EventData::CursorRead(CursorMoved { user_id: user.clone(), through_seq })))
+        let read = self.cursor(&command.actor.user_id).read;
+        Ok(self.moved(command, read, through_seq).map(EventData::CursorRead))
+    }
+
+    /// `None` in a channel: its readers, any number of them, keep their cursors in their own accounts.
+    fn moved(&self, command: &Command, known: u64, through_seq: u64) -> Option<CursorMoved> {
+        let is_kept = match command.conversation_id.kind() {
+            Kind::Direct | Kind::Group => true,
+            Kind::Channel => false,
+        };
+        let user_id = command.actor.user_id.clone();
+        let hidden = !self.blocked_by.is_empty();
+        (is_kept && through_seq > known).then_some(CursorMoved { user_id, through_seq, hidden })
     }
 
     fn within(&self, through_seq: u64) -> Result<(), Refusal> {
@@ -42,7 +51,7 @@ impl Conversation {
 mod tests {
     use super::super::{
         Action, Answer, Cursor,
-        tests::{command, given, send, user},
+        tests::{CHANNEL, command, create, given, inside, send, user},
     };
     use super::*;
 
@@ -79,5 +88,24 @@ mod tests {
         for beyond in [read(2), delivered(2), read(u64::MAX)] {
             assert_eq!(state.decide(&beyond), Err(Refusal::CursorBeyondLast { last_seq: 1 }));
         }
+    }
+
+    #[test]
+    fn in_a_channel_a_cursor_is_checked_and_makes_no_event() {
+        let state =
+            given(&[create(CHANNEL, "olga", &["bob"]), inside(CHANNEL, send("olga", "1", "news"))]);
+        for asked in [read(1), delivered(1)] {
+            assert_eq!(state.decide(&inside(CHANNEL, asked)), Ok(None));
+        }
+        let asked = inside(CHANNEL, read(1));
+        let answer = Answer::Cursor { version: 2, read_seq: 1, delivered_seq: 1 };
+        assert_eq!(state.answer(&asked, false), Some(answer));
+        assert_eq!(
+            state.decide(&inside(CHANNEL, read(2))),
+            Err(Refusal::CursorBeyondLast { last_seq: 1 })
+        );
+        let mut foreign = asked;
+        foreign.actor.user_id = user("eve");
+        assert_eq!(state.decide(&foreign), Err(Refusal::NotFound));
     }
 }

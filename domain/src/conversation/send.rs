@@ -4,7 +4,7 @@ use super::{Command, Conversation, Refusal, Scope};
 use crate::{
     body::Body,
     event::{EventData, MessageSent},
-    ids::ClientMessageId,
+    ids::{ClientMessageId, Kind},
 };
 
 impl Conversation {
@@ -26,6 +26,7 @@ impl Conversation {
         if body.is_for_services() && command.actor.scope != Scope::Service {
             return Err(Refusal::ServicesOnly);
         }
+        self.may_send(command, body)?;
         if reply_to.is_some_and(|seq| seq == 0 || seq > self.last_seq) {
             return Err(Refusal::ReplyBeyondLast { last_seq: self.last_seq });
         }
@@ -35,8 +36,20 @@ impl Conversation {
             client_message_id: client_message_id.clone(),
             body: body.clone(),
             reply_to,
-            expires_at: None,
+            expires_at: self.expiry(command.time),
         })))
+    }
+
+    /// What the marketplace itself has to say gets through always.
+    fn may_send(&self, command: &Command, body: &Body) -> Result<(), Refusal> {
+        if command.actor.scope == Scope::Service && body.is_of_the_marketplace() {
+            return Ok(());
+        }
+        match command.conversation_id.kind() {
+            Kind::Direct if !self.blocked_by.is_empty() => Err(Refusal::Blocked),
+            Kind::Channel => self.leading(command).map(|_| ()),
+            Kind::Direct | Kind::Group => Ok(()),
+        }
     }
 }
 
@@ -44,7 +57,7 @@ impl Conversation {
 mod tests {
     use super::super::{
         Action, Answer, Cursor,
-        tests::{command, given, send, user},
+        tests::{CHANNEL, GROUP, command, create, given, group, inside, send, user},
     };
     use super::*;
 
@@ -107,5 +120,19 @@ mod tests {
         assert!(reply(1).is_ok());
         assert_eq!(reply(0), Err(Refusal::ReplyBeyondLast { last_seq: 1 }));
         assert_eq!(reply(2), Err(Refusal::ReplyBeyondLast { last_seq: 1 }));
+    }
+
+    #[test]
+    fn every_member_writes_in_a_group_and_in_a_channel_who_leads() {
+        for writer in ["olga", "adam", "mia"] {
+            assert!(matches!(group().decide(&inside(GROUP, send(writer, "1", "hi"))), Ok(Some(_))));
+        }
+        assert_eq!(group().decide(&inside(GROUP, send("eve", "1", "hi"))), Err(Refusal::NotFound));
+        let channel = given(&[create(CHANNEL, "olga", &["mia"])]);
+        assert!(matches!(channel.decide(&inside(CHANNEL, send("olga", "1", "news"))), Ok(Some(_))));
+        assert!(matches!(
+            channel.decide(&inside(CHANNEL, send("mia", "1", "spam"))),
+            Err(Refusal::Forbidden(_))
+        ));
     }
 }

@@ -31,4 +31,7 @@ pub struct MessageSent {
 pub struct CursorMoved {
     pub user_id: UserId,
     pub through_seq: u64,
+    /// Only this person may learn of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hidden: bool,
 }

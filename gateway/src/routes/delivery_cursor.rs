@@ -41,8 +41,8 @@ async fn delivered(
     };
     match state.commands.execute(request).await? {
         Answer::Cursor { delivered_seq, .. } => Ok(Json(DeliveryCursorMoved { delivered_seq })),
-        Answer::Sent { .. } => {
-            tracing::error!("a cursor was answered with a message");
+        Answer::Sent { .. } | Answer::Done { .. } => {
+            tracing::error!("a cursor was answered with something else");
             Err(ApiError::internal())
         }
     }

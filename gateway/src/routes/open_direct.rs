@@ -62,7 +62,7 @@ async fn open_direct(
     };
     let status = match state.commands.execute(request).await? {
         Answer::Cursor { version: 0, .. } => StatusCode::CREATED,
-        Answer::Cursor { .. } | Answer::Sent { .. } => StatusCode::OK,
+        Answer::Cursor { .. } | Answer::Sent { .. } | Answer::Done { .. } => StatusCode::OK,
     };
     Ok((status, Json(Opened { conversation_id })))
 }

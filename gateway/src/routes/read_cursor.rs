@@ -41,8 +41,8 @@ async fn read(
     };
     match state.commands.execute(request).await? {
         Answer::Cursor { read_seq, .. } => Ok(Json(ReadCursorMoved { read_seq })),
-        Answer::Sent { .. } => {
-            tracing::error!("a cursor was answered with a message");
+        Answer::Sent { .. } | Answer::Done { .. } => {
+            tracing::error!("a cursor was answered with something else");
             Err(ApiError::internal())
         }
     }

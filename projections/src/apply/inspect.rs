@@ -47,7 +47,16 @@ pub(super) fn inspect(message: &LogMessage, shard: u16) -> Result<Event, Poison>
             EventData::Account(_) => true,
             EventData::MessageSent(_)
             | EventData::CursorDelivered(_)
-            | EventData::CursorRead(_) => {
+            | EventData::CursorRead(_)
+            | EventData::ConversationCreated(_)
+            | EventData::MemberAdded(_)
+            | EventData::MemberRemoved(_)
+            | EventData::MemberLeft(_)
+            | EventData::MemberRoleChanged(_)
+            | EventData::ConversationRenamed(_)
+            | EventData::ConversationTimerSet(_)
+            | EventData::ConversationBlocked(_)
+            | EventData::ConversationUnblocked(_) => {
                 return Err(Poison::Misplaced);
             }
         },
@@ -73,6 +82,15 @@ fn in_conversation(event: &Event, id: &ConversationId) -> Result<bool, Poison> {
             }
             Ok(fits(moved.through_seq))
         }
+        EventData::ConversationCreated(_)
+        | EventData::MemberAdded(_)
+        | EventData::MemberRemoved(_)
+        | EventData::MemberLeft(_)
+        | EventData::MemberRoleChanged(_)
+        | EventData::ConversationRenamed(_)
+        | EventData::ConversationTimerSet(_)
+        | EventData::ConversationBlocked(_)
+        | EventData::ConversationUnblocked(_) => Ok(true),
         EventData::Account(_) => Err(Poison::Misplaced),
     }
 }

@@ -61,6 +61,7 @@ pub async fn load_conversation(
             last_seq: from_sql(row.try_get("last_seq")?)?,
             cursors: cursors(&row)?,
             recent: recent(&row)?,
+            ..Conversation::default()
         },
         checkpoint: from_sql(row.try_get("checkpoint")?)?,
         damaged: row.try_get("damaged")?,

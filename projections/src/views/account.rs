@@ -47,7 +47,16 @@ impl<'a> Accounts<'a> {
             }
             EventData::MessageSent(_)
             | EventData::CursorDelivered(_)
-            | EventData::CursorRead(_) => {
+            | EventData::CursorRead(_)
+            | EventData::ConversationCreated(_)
+            | EventData::MemberAdded(_)
+            | EventData::MemberRemoved(_)
+            | EventData::MemberLeft(_)
+            | EventData::MemberRoleChanged(_)
+            | EventData::ConversationRenamed(_)
+            | EventData::ConversationTimerSet(_)
+            | EventData::ConversationBlocked(_)
+            | EventData::ConversationUnblocked(_) => {
                 return;
             }
         };

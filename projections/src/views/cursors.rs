@@ -34,7 +34,16 @@ impl<'a> Cursors<'a> {
                 let seq = moved.through_seq;
                 self.raise(id, moved.user_id.as_str(), seq, seq);
             }
-            EventData::Account(_) => {}
+            EventData::ConversationCreated(_)
+            | EventData::MemberAdded(_)
+            | EventData::MemberRemoved(_)
+            | EventData::MemberLeft(_)
+            | EventData::MemberRoleChanged(_)
+            | EventData::ConversationRenamed(_)
+            | EventData::ConversationTimerSet(_)
+            | EventData::ConversationBlocked(_)
+            | EventData::ConversationUnblocked(_)
+            | EventData::Account(_) => {}
         }
     }
 

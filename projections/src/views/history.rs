@@ -47,7 +47,18 @@ impl<'a> NewMessages<'a> {
     pub fn evolve(&mut self, event: &'a Event, position: u64) {
         match &event.data {
             EventData::MessageSent(sent) => self.sent.push((event, sent, position)),
-            EventData::CursorDelivered(_) | EventData::CursorRead(_) | EventData::Account(_) => {}
+            EventData::CursorDelivered(_)
+            | EventData::CursorRead(_)
+            | EventData::ConversationCreated(_)
+            | EventData::MemberAdded(_)
+            | EventData::MemberRemoved(_)
+            | EventData::MemberLeft(_)
+            | EventData::MemberRoleChanged(_)
+            | EventData::ConversationRenamed(_)
+            | EventData::ConversationTimerSet(_)
+            | EventData::ConversationBlocked(_)
+            | EventData::ConversationUnblocked(_)
+            | EventData::Account(_) => {}
         }
     }
 

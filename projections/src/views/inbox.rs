@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use parley_domain::{ConversationId, Event, EventData, Kind, Timestamp, UserId};
+use parley_domain::{ConversationId, Event, EventData, Kind, Member, Role, Timestamp};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 
@@ -43,21 +43,6 @@ pub struct Summary {
     pub timer_seconds: u64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Member {
-    pub user_id: UserId,
-    pub role: Role,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    Owner,
-    Admin,
-    Member,
 }
 
 impl Summary {
@@ -132,7 +117,18 @@ impl<'a> Conversations<'a> {
                 change.last_seq = change.last_seq.max(sent.conversation_seq);
                 change.last_message_at = change.last_message_at.max(Some(event.time));
             }
-            EventData::CursorDelivered(_) | EventData::CursorRead(_) | EventData::Account(_) => {}
+            EventData::CursorDelivered(_)
+            | EventData::CursorRead(_)
+            | EventData::ConversationCreated(_)
+            | EventData::MemberAdded(_)
+            | EventData::MemberRemoved(_)
+            | EventData::MemberLeft(_)
+            | EventData::MemberRoleChanged(_)
+            | EventData::ConversationRenamed(_)
+            | EventData::ConversationTimerSet(_)
+            | EventData::ConversationBlocked(_)
+            | EventData::ConversationUnblocked(_)
+            | EventData::Account(_) => {}
         }
     }
 

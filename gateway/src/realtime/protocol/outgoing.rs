@@ -122,7 +122,8 @@ pub fn ack(
             duplicate: *duplicate,
         }
         .written(),
-        parley_domain::Answer::Cursor { version, .. } => {
+        parley_domain::Answer::Cursor { version, .. }
+        | parley_domain::Answer::Done { version, .. } => {
             ServerFrame::Ack { r#ref, version: *version }.written()
         }
     }

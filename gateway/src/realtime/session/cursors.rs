@@ -23,7 +23,15 @@ impl CursorKind {
         match action {
             Action::MarkDelivered { through_seq } => Some((Self::Delivered, *through_seq)),
             Action::MarkRead { through_seq } => Some((Self::Read, *through_seq)),
-            Action::SendMessage { .. } => None,
+            Action::SendMessage { .. }
+            | Action::Create { .. }
+            | Action::AddMember { .. }
+            | Action::RemoveMember { .. }
+            | Action::ChangeRole { .. }
+            | Action::Rename { .. }
+            | Action::SetTimer { .. }
+            | Action::Block
+            | Action::Unblock => None,
         }
     }
 
