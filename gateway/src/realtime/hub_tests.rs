@@ -212,3 +212,40 @@ fn ready_once_the_end_of_the_start_was_reached() {
     hub.note_end(0, 3);
     assert!(hub.beyond_end(&[3, 0]).is_empty());
 }
+
+/// The same event, live and out of the ring, is one thing to its user and another to the other.
+#[test]
+fn a_hidden_cursor_is_its_users_alone() {
+    let hub = hub(1 << 20);
+    let read = |throughs: &mut Vec<(u64, bool)>, feed: &mut Feed| {
+        let fed = feed.take(10_000, |frame| {
+            let frame: serde_json::Value = serde_json::from_str(&frame).unwrap();
+            let data = &frame["event"]["data"];
+            assert_eq!(frame["event"]["version"], 1);
+            throughs.push((data["throughSeq"].as_u64().unwrap(), data["hidden"] == true));
+        });
+        assert_eq!(fed, Fed::UpToDate);
+    };
+    let open = |user: &str| {
+        let mut feed = Feed::new(Arc::clone(&hub), UserId::parse(user).unwrap(), 1 << 20);
+        feed.resume(vec![0; 2].into());
+        feed
+    };
+    let (mut live_me, mut live_you) = (open("me"), open("you"));
+    for feed in [&mut live_me, &mut live_you] {
+        assert_eq!(feed.take(1, |_| {}), Fed::UpToDate);
+    }
+    let subject = "dm.evt.1.d.me.you";
+    let payload = br#"{"version":1,"type":"cursor.read","data":{"userId":"me","throughSeq":7,"hidden":true}}"#;
+    route(&hub, 1, [Logged { position: 1, subject, payload }]);
+    let (mut mine, mut yours) = (Vec::new(), Vec::new());
+    read(&mut mine, &mut live_me);
+    read(&mut mine, &mut open("me"));
+    read(&mut yours, &mut live_you);
+    read(&mut yours, &mut open("you"));
+    assert_eq!(mine, [(7, true), (7, true)]);
+    assert_eq!(yours, [(0, false), (0, false)]);
+}
+
+#[path = "members_simulation.rs"]
+mod members_simulation;

@@ -1,6 +1,9 @@
 //! What an event does to a group's members.
 
-use serde::Deserialize;
+use parley_domain::{
+    UserId,
+    event::{ConversationCreated, MemberAdded, MemberLeft, MemberRemoved},
+};
 use smol_str::SmolStr;
 
 /// See the module.
@@ -12,29 +15,29 @@ pub enum Change {
     Left(SmolStr),
 }
 
-#[derive(Deserialize)]
-struct Created {
-    members: Vec<Named>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Named {
-    user_id: SmolStr,
-}
-
 impl Change {
     /// Of an event's type and data; `None` if it changes no membership. Errors if it should and
     /// cannot be read.
     pub fn read(kind: &str, data: &str) -> Result<Option<Self>, serde_json::Error> {
-        let named = || serde_json::from_str(data).map(|Named { user_id }| user_id);
+        let name = |user: UserId| SmolStr::new(user.as_str());
         Ok(match kind {
             "conversation.created" => {
-                let Created { members } = serde_json::from_str(data)?;
-                Some(Self::Created(members.into_iter().map(|named| named.user_id).collect()))
+                let ConversationCreated { members, .. } = serde_json::from_str(data)?;
+                let users = members.into_iter().map(|member| name(member.user_id));
+                Some(Self::Created(users.collect()))
             }
-            "member.added" => Some(Self::Joined(named()?)),
-            "member.removed" | "member.left" => Some(Self::Left(named()?)),
+            "member.added" => {
+                let MemberAdded { user_id, .. } = serde_json::from_str(data)?;
+                Some(Self::Joined(name(user_id)))
+            }
+            "member.removed" => {
+                let MemberRemoved { user_id, .. } = serde_json::from_str(data)?;
+                Some(Self::Left(name(user_id)))
+            }
+            "member.left" => {
+                let MemberLeft { user_id, .. } = serde_json::from_str(data)?;
+                Some(Self::Left(name(user_id)))
+            }
             _ => None,
         })
     }
@@ -47,12 +50,12 @@ mod tests {
     #[test]
     fn what_changes_who_is_in_a_group_is_read() {
         let created =
-            r#"{"kind":"group","members":[{"userId":"a","role":"owner"},{"userId":"b"}]}"#;
+            r#"{"kind":"group","members":[{"userId":"a","role":"owner"},{"userId":"b","role":"member"}]}"#;
         assert_eq!(
             Change::read("conversation.created", created).unwrap(),
             Some(Change::Created(vec!["a".into(), "b".into()]))
         );
-        let named = r#"{"userId":"b","role":"member"}"#;
+        let named = r#"{"userId":"b","role":"member","lastSeq":4,"memberCount":2}"#;
         let joined = Change::read("member.added", named).unwrap();
         assert_eq!(joined, Some(Change::Joined("b".into())));
         for kind in ["member.removed", "member.left"] {
