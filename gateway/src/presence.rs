@@ -42,7 +42,7 @@ use self::{
     last_seen::Notes,
     local::Local,
     table::{Table, TableConfig},
-    watchers::{Queue, Watchers},
+    watchers::Sight,
 };
 use crate::realtime::{hub::Hub, registry::lock};
 
@@ -90,8 +90,6 @@ struct Shared {
     beats: AtomicU64,
     wants_beat: Notify,
     wants_sweep: Notify,
-    watchers: Watchers,
-    queue: Queue,
     notes: Mutex<Notes>,
     counters: Counters,
 }
@@ -157,8 +155,6 @@ impl Presence {
             beats: AtomicU64::new(0),
             wants_beat: Notify::new(),
             wants_sweep: Notify::new(),
-            watchers: Watchers::default(),
-            queue: Queue::default(),
             notes: Mutex::default(),
             counters: Counters::default(),
         });
@@ -217,14 +213,18 @@ impl Presence {
         Gauges {
             here: lock(&self.0.local).len(),
             table: lock(&self.0.table).size(),
-            watchers: self.0.watchers.sessions(),
-            waiting: self.0.queue.len(),
+            watchers: self.0.sight().watchers.sessions(),
+            waiting: self.0.sight().queue.len(),
             notes: lock(&self.0.notes).len(),
         }
     }
 }
 
 impl Shared {
+    fn sight(&self) -> &Sight {
+        self.hub.sight()
+    }
+
     fn knows(&self, user: &UserId) -> bool {
         lock(&self.table).knows(user.as_str())
     }
@@ -233,7 +233,7 @@ impl Shared {
     fn show(&self, changed: &[UserId]) {
         self.counters.changes.fetch_add(changed.len() as u64, Ordering::Relaxed);
         for user in changed {
-            self.watchers.touch(user.as_str());
+            self.sight().watchers.touch(user.as_str());
         }
     }
 }

@@ -14,7 +14,7 @@ pub use crowd::{Crowd, crowds};
 pub use devices::{AccountDevices, Standing, devices, standing};
 pub use history::{HistoryPage, MAX_HISTORY_MESSAGES, Page, history};
 pub use inbox::{Filter, InboxCursor, InboxPage, InvalidCursor, MAX_INBOX_CONVERSATIONS, inbox};
-pub use presence::{Acquaintance, acquaintances, note_last_seen};
+pub use presence::{Acquaintance, Acquaintances, Pair, acquaintances, note_last_seen};
 pub use receipts::{Receipts, receipts};
 pub use summary::summary;
 pub use sync::{SyncConversation, SyncCursor, SyncLimits, SyncPage, sync_page};

@@ -26,7 +26,7 @@ use super::{
     token::{Codec, Positions},
     typing::Wanted,
 };
-use crate::presence::{access::Acquainted, watchers::Strangers};
+use crate::presence::watchers::Sight;
 
 /// What a hub is made with.
 #[derive(Debug, Clone, Copy)]
@@ -43,8 +43,7 @@ pub struct Hub {
     codec: Codec,
     shards: Box<[Shard]>,
     registry: Registry,
-    strangers: Strangers,
-    acquainted: Acquainted,
+    sight: Sight,
     counters: Counters,
     ready: Notify,
     /// Once true, [`Hub::is_ready`] need not look any more.
@@ -147,8 +146,7 @@ impl Hub {
             codec,
             shards: shards.collect(),
             registry: Registry::default(),
-            strangers: Strangers::default(),
-            acquainted: Acquainted::default(),
+            sight: Sight::default(),
             counters: Counters::default(),
             ready: Notify::new(),
             was_ready: AtomicBool::new(false),
@@ -172,14 +170,9 @@ impl Hub {
         &self.registry
     }
 
-    /// Who has talked with whom, as far as it is known in memory.
-    pub fn acquainted(&self) -> &Acquainted {
-        &self.acquainted
-    }
-
-    /// Who waits for a first message.
-    pub fn strangers(&self) -> &Strangers {
-        &self.strangers
+    /// Who watches whom, and who may.
+    pub fn sight(&self) -> &Sight {
+        &self.sight
     }
 
     pub fn counters(&self) -> &Counters {
@@ -236,8 +229,9 @@ impl Hub {
         let (mut deliveries, mut events) = (0, 0);
         for ((position, event), recipients) in batch.events.into_iter().zip(recipients) {
             let Some(event) = event else { continue };
-            self.tell(&event);
-            deliveries += self.deliver((batch.shard, position), event, &recipients);
+            let place = (batch.shard, position);
+            self.tell(place, &event);
+            deliveries += self.deliver(place, event, &recipients);
             events += 1;
         }
         self.counters.events.fetch_add(events, Ordering::Relaxed);
@@ -273,13 +267,21 @@ impl Hub {
     }
 
     /// Tells those who watch presence what an event changes for them.
-    fn tell(&self, event: &Routed<'_>) {
-        if let (Audience::Both { conversation, users }, Some(Tie::Talked)) =
-            (event.audience, event.tie)
-        {
-            // In this order: who begins to watch looks at them in the other.
-            self.acquainted.insert(conversation);
-            self.strangers.talked(conversation, users);
+    fn tell(&self, place: (u16, u64), event: &Routed<'_>) {
+        match (event.audience, event.tie, &event.change) {
+            (Audience::Both { conversation, users }, Some(Tie::Talked { is_free }), _) => {
+                self.sight.talked(conversation, users, is_free);
+            }
+            (Audience::Both { conversation, users }, Some(Tie::Blocking { begins }), _) => {
+                self.sight.blocking(conversation, users, begins, place);
+            }
+            // Channels make no acquaintances.
+            (Audience::Members(group), _, Some(change)) if group.starts_with("g.") => {
+                for user in change.users() {
+                    self.sight.moved(user, place);
+                }
+            }
+            (Audience::Both { .. } | Audience::One(_) | Audience::Members(_), _, _) => {}
         }
     }
 

@@ -67,15 +67,6 @@ impl Members {
         self.bytes
     }
 
-    /// How many groups are here.
-    pub fn len(&self) -> usize {
-        self.groups.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.groups.is_empty()
-    }
-
     pub fn knows(&self, group: &str) -> bool {
         self.groups.contains_key(group)
     }
@@ -83,11 +74,6 @@ impl Members {
     /// Whether somebody is a member now; `None` if the group is not here.
     pub fn is_member(&self, group: &str, user: &str) -> Option<bool> {
         Some(self.groups.get(group)?.present.contains(user))
-    }
-
-    /// The members of a group now.
-    pub fn present(&self, group: &str) -> impl Iterator<Item = &SmolStr> {
-        self.groups.get(group).into_iter().flat_map(|group| &group.present)
     }
 
     /// The members who are connected here; `None` if the group is not here.

@@ -72,6 +72,6 @@ fn what_is_let_go_leaves_nothing_behind() {
     assert!(!members.knows("g.2") && members.knows("g.1"));
     assert_eq!(spans(&members, "b").len(), 1);
     members.evict_oldest();
-    assert_eq!((members.bytes(), members.len(), members.people.len()), (0, 0, 0));
+    assert_eq!((members.bytes(), members.groups.len(), members.people.len()), (0, 0, 0));
     assert!(members.ended.is_empty() && members.order.is_empty());
 }

@@ -57,10 +57,10 @@ pub struct Masked<'a> {
 /// What an event changes between two people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tie {
-    /// They have talked.
-    Talked,
-    /// One has blocked the other, or does so no more.
-    Blocking,
+    /// They have talked. `is_free`: as nobody can while one blocks the other.
+    Talked { is_free: bool },
+    /// One blocks the other, or does so no more.
+    Blocking { begins: bool },
 }
 
 /// Why there is nothing to route.
@@ -103,10 +103,9 @@ pub fn read<'a>(message: &Logged<'a>) -> Result<Routed<'a>, NotRouted> {
         Routed { audience, version: event.version, frame, masked: None, change: None, tie: None };
     match audience {
         Audience::Both { users, .. } => match &*event.r#type {
-            "message.sent" => routed.tie = Some(Tie::Talked),
-            "conversation.blocked" | "conversation.unblocked" => {
-                routed.tie = Some(Tie::Blocking);
-            }
+            "message.sent" => routed.tie = Some(Tie::Talked { is_free: is_free(data) }),
+            "conversation.blocked" => routed.tie = Some(Tie::Blocking { begins: true }),
+            "conversation.unblocked" => routed.tie = Some(Tie::Blocking { begins: false }),
             "cursor.read" | "cursor.delivered" => {
                 routed.masked = masked(users, data, message.payload)?;
             }
@@ -119,6 +118,23 @@ pub fn read<'a>(message: &Logged<'a>) -> Result<Routed<'a>, NotRouted> {
         }
     }
     Ok(routed)
+}
+
+/// Whether this message could not have been sent while one of the two blocks the other: those of
+/// services can.
+fn is_free(data: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Sent<'a> {
+        #[serde(borrow)]
+        body: Option<Kinded<'a>>,
+    }
+    #[derive(Deserialize)]
+    struct Kinded<'a> {
+        #[serde(borrow)]
+        kind: Cow<'a, str>,
+    }
+    let kind = serde_json::from_str::<Sent<'_>>(data).ok().and_then(|sent| sent.body);
+    kind.is_some_and(|body| matches!(&*body.kind, "text" | "attachment" | "encrypted"))
 }
 
 /// A cursor that only its own user may learn of is for the other one a cursor that does not move.

@@ -16,6 +16,7 @@ use super::{
     registry::lock,
     routing::listener,
 };
+use crate::presence::access::Tie;
 
 /// Groups whose members are wanted at the same time; more are asked for again by who types on.
 const MAX_WANTED: usize = 1_000;
@@ -63,7 +64,15 @@ impl Hub {
     pub fn may_type(&self, conversation: &ConversationId, user: &UserId) -> MayType {
         match conversation.kind() {
             Kind::Direct if listener(conversation, user.as_str()).is_none() => MayType::Stranger,
-            Kind::Direct => MayType::Told,
+            Kind::Direct => match self.sight().ties.get(conversation.as_str()) {
+                Some(Tie::Strangers | Tie::Talked) => MayType::Told,
+                Some(Tie::Blocked) => MayType::Unheard,
+                // By the next time it is known.
+                None => {
+                    self.sight().queue.want(conversation);
+                    MayType::Unheard
+                }
+            },
             Kind::Group => match self.is_member(conversation, user) {
                 Some(false) => MayType::Stranger,
                 // Each gateway asks for itself, and by the next time it knows.
@@ -83,6 +92,9 @@ impl Hub {
     ) {
         match conversation.kind() {
             Kind::Direct => {
+                if self.sight().ties.get(conversation.as_str()) == Some(Tie::Blocked) {
+                    return;
+                }
                 let listener = listener(conversation, by.as_str());
                 if let Some(listener) = listener.filter(|user| self.registry().is_connected(user)) {
                     self.whisper(listener, frame());

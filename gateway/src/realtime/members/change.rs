@@ -16,6 +16,14 @@ pub enum Change {
 }
 
 impl Change {
+    /// Who comes or goes.
+    pub fn users(&self) -> &[SmolStr] {
+        match self {
+            Self::Created(users) => users,
+            Self::Joined(user) | Self::Left(user) => std::slice::from_ref(user),
+        }
+    }
+
     /// Of an event's type and data; `None` if it changes no membership. Errors if it should and
     /// cannot be read.
     pub fn read(kind: &str, data: &str) -> Result<Option<Self>, serde_json::Error> {
