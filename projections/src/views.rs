@@ -14,7 +14,9 @@ pub mod account;
 pub mod cursors;
 pub mod history;
 pub mod inbox;
+pub mod membership;
+pub mod settings;
 
-pub use account::Device;
+pub use account::{Contact, Device, Endpoint, Mark};
 pub use history::Message;
 pub use inbox::Summary;

@@ -1,6 +1,6 @@
 //! Whether a message of the log is an event that the views can take.
 
-use parley_domain::{ConversationId, Event, EventData, Subject, UserId, event::DecodeError};
+use parley_domain::{ConversationId, Event, EventData, Kind, Subject, UserId, event::DecodeError};
 use parley_nats::{subjects::parse_event_subject, tail::LogMessage};
 
 /// Why an event cannot be applied, now or later.
@@ -65,10 +65,12 @@ pub(super) fn inspect(message: &LogMessage, shard: u16) -> Result<Event, Poison>
     if numbers_fit && fits(event.version) { Ok(event) } else { Err(Poison::Number) }
 }
 
-/// Whether its numbers fit.
+/// Whether its numbers fit. Who is in a group is for its own log to say; a direct conversation's id
+/// says it.
 fn in_conversation(event: &Event, id: &ConversationId) -> Result<bool, Poison> {
-    let is_member = |user: &UserId| id.is_direct_member(user);
-    if !is_member(&event.actor) {
+    let is_direct = id.kind() == Kind::Direct;
+    let may_be_member = |user: &UserId| !is_direct || id.is_direct_member(user);
+    if !may_be_member(&event.actor) {
         return Err(Poison::Stranger);
     }
     match &event.data {
@@ -77,22 +79,43 @@ fn in_conversation(event: &Event, id: &ConversationId) -> Result<bool, Poison> {
         }
         EventData::CursorDelivered(moved) | EventData::CursorRead(moved) => {
             // It would make them a member.
-            if !is_member(&moved.user_id) {
+            if !may_be_member(&moved.user_id) {
                 return Err(Poison::Stranger);
+            }
+            // What readers of a channel have read is in their own accounts.
+            if id.kind() == Kind::Channel {
+                return Err(Poison::Misplaced);
             }
             Ok(fits(moved.through_seq))
         }
+        EventData::ConversationTimerSet(set) => Ok(fits(set.seconds.saturating_add(1))),
+        EventData::ConversationBlocked(_) | EventData::ConversationUnblocked(_) if is_direct => {
+            Ok(true)
+        }
+        EventData::ConversationCreated(created) if !is_direct && created.kind == id.kind() => {
+            Ok(true)
+        }
+        EventData::MemberAdded(added) if !is_direct => counts(added.last_seq, added.member_count),
+        EventData::MemberRemoved(removed) if !is_direct => {
+            counts(removed.last_seq, removed.member_count)
+        }
+        EventData::MemberLeft(left) if !is_direct => counts(left.last_seq, left.member_count),
+        EventData::MemberRoleChanged(_) | EventData::ConversationRenamed(_) if !is_direct => Ok(true),
         EventData::ConversationCreated(_)
         | EventData::MemberAdded(_)
         | EventData::MemberRemoved(_)
         | EventData::MemberLeft(_)
         | EventData::MemberRoleChanged(_)
         | EventData::ConversationRenamed(_)
-        | EventData::ConversationTimerSet(_)
         | EventData::ConversationBlocked(_)
-        | EventData::ConversationUnblocked(_) => Ok(true),
-        EventData::Account(_) => Err(Poison::Misplaced),
+        | EventData::ConversationUnblocked(_)
+        | EventData::Account(_) => Err(Poison::Misplaced),
     }
+}
+
+/// Either may be 0.
+fn counts(last_seq: u64, member_count: u64) -> Result<bool, Poison> {
+    Ok(fits(last_seq.saturating_add(1)) && fits(member_count.saturating_add(1)))
 }
 
 fn fits(number: u64) -> bool {

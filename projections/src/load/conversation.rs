@@ -1,8 +1,10 @@
 //! A conversation's state.
 
+use std::collections::BTreeMap;
+
 use parley_domain::{
-    ClientMessageId, Conversation, ConversationId, Cursor, UserId,
-    conversation::{RECENT_MESSAGES, Recent, Sent},
+    ClientMessageId, Conversation, ConversationId, Cursor, Kind, Role, UserId,
+    conversation::{DEPARTED_VERSIONS, Members, Membership, RECENT_MESSAGES, Recent, Sent},
 };
 use sqlx::{PgPool, Row, postgres::PgRow};
 use uuid::Uuid;
@@ -19,14 +21,20 @@ use crate::{
 const SELECT: &str = "\
     SELECT COALESCE((SELECT position FROM checkpoints WHERE shard = $2), 0) AS checkpoint, \
     COALESCE(c.version, 0) AS version, COALESCE(c.last_seq, 0) AS last_seq, \
-    COALESCE(c.damaged, false) AS damaged, people.*, newest.* \
+    COALESCE(c.damaged, false) AS damaged, c.title, \
+    COALESCE(c.timer_seconds, 0) AS timer_seconds, COALESCE(c.blocked_by, '{}') AS blocked_by, \
+    people.*, newest.* \
     FROM (VALUES (1)) AS always (row) \
     LEFT JOIN conversations c ON c.conversation_id = $1 \
     CROSS JOIN LATERAL (SELECT \
     COALESCE(array_agg(m.user_id), '{}') AS users, \
     COALESCE(array_agg(m.read_seq), '{}') AS reads, \
-    COALESCE(array_agg(m.delivered_seq), '{}') AS deliveries \
-    FROM members m WHERE m.conversation_id = $1 AND m.delivered_seq > 0) people \
+    COALESCE(array_agg(m.delivered_seq), '{}') AS deliveries, \
+    COALESCE(array_agg(m.role), '{}') AS roles, \
+    COALESCE(array_agg(COALESCE(m.joined_version, 0)), '{}') AS joined, \
+    COALESCE(array_agg(COALESCE(m.left_version, 0)), '{}') AS gone \
+    FROM members m WHERE m.conversation_id = $1 \
+    AND (m.left_version IS NULL OR m.left_version > c.version - $4)) people \
     CROSS JOIN LATERAL (SELECT \
     COALESCE(array_agg(m.sender_id), '{}') AS senders, \
     COALESCE(array_agg(m.client_message_id), '{}') AS client_message_ids, \
@@ -51,32 +59,64 @@ pub async fn load_conversation(
         let query = sqlx::query(SELECT)
             .bind(id.as_str())
             .bind(i32::from(shard))
-            .bind(i64::try_from(RECENT_MESSAGES).unwrap_or(i64::MAX));
+            .bind(i64::try_from(RECENT_MESSAGES).unwrap_or(i64::MAX))
+            .bind(i64::try_from(DEPARTED_VERSIONS).unwrap_or(i64::MAX));
         Ok(query.fetch_one(pool).await?)
     });
     let row = row.await?;
+    let version = from_sql(row.try_get("version")?)?;
+    let (cursors, members) = people(&row, id.kind(), version)?;
+    let blocked_by: Vec<String> = row.try_get("blocked_by")?;
     Ok(Loaded {
         state: Conversation {
-            version: from_sql(row.try_get("version")?)?,
+            version,
             last_seq: from_sql(row.try_get("last_seq")?)?,
-            cursors: cursors(&row)?,
+            cursors,
             recent: recent(&row)?,
-            ..Conversation::default()
+            members,
+            title: row.try_get("title")?,
+            blocked_by: blocked_by
+                .iter()
+                .map(|user| parsed("user id", UserId::parse(user)))
+                .collect::<Result<_, _>>()?,
+            timer_seconds: from_sql(row.try_get("timer_seconds")?)?,
         },
         checkpoint: from_sql(row.try_get("checkpoint")?)?,
         damaged: row.try_get("damaged")?,
     })
 }
 
-fn cursors(row: &PgRow) -> Result<std::collections::BTreeMap<UserId, Cursor>, Failure> {
-    let users: Vec<String> = row.try_get("users")?;
+fn people(
+    row: &PgRow,
+    kind: Kind,
+    version: u64,
+) -> Result<(BTreeMap<UserId, Cursor>, Members), Failure> {
+    let users: Vec<&str> = row.try_get("users")?;
     let reads = all_from_sql(row.try_get("reads")?)?;
     let deliveries = all_from_sql(row.try_get("deliveries")?)?;
-    let rows = users.iter().zip(reads).zip(deliveries);
-    rows.map(|((user, read), delivered)| {
-        Ok((parsed("user id", UserId::parse(user))?, Cursor { read, delivered }))
-    })
-    .collect()
+    let roles: Vec<&str> = row.try_get("roles")?;
+    let joined = all_from_sql(row.try_get("joined")?)?;
+    let gone = all_from_sql(row.try_get("gone")?)?;
+    let cursors = reads.into_iter().zip(deliveries);
+    let memberships = roles.into_iter().zip(joined).zip(gone);
+    let (mut moved, mut present, mut departed) = (BTreeMap::new(), Vec::new(), Vec::new());
+    for ((user, (read, delivered)), ((role, since), gone)) in
+        users.into_iter().zip(cursors).zip(memberships)
+    {
+        let user = parsed("user id", UserId::parse(user))?;
+        if gone > 0 {
+            departed.push((user, gone));
+            continue;
+        }
+        if delivered > 0 && kind != Kind::Channel {
+            moved.insert(user.clone(), Cursor { read, delivered });
+        }
+        if kind != Kind::Direct {
+            let role = Role::parse(role).ok_or_else(|| Failure::corrupt("role", role))?;
+            present.push((user, Membership { role, since }));
+        }
+    }
+    Ok((moved, Members::load(present, departed, version)))
 }
 
 fn recent(row: &PgRow) -> Result<Recent, Failure> {
