@@ -37,6 +37,15 @@ impl Client {
     /// The answer, once what it says is durable. A refusal comes at once; without an owner, or with
     /// one that dies, this waits and sends again; in the end [`Code::Unavailable`].
     pub async fn execute<R: Ask>(&self, request: R) -> Result<R::Answer, Problem> {
+        let to_note = request.to_note();
+        let answer = self.ask(request).await?;
+        match to_note {
+            Some(note) => Ok(R::noted(answer, &self.ask(note).await?)),
+            None => Ok(answer),
+        }
+    }
+
+    async fn ask<R: Ask>(&self, request: R) -> Result<R::Answer, Problem> {
         let asked = request.into_asked();
         let shard = asked.shard(u16::try_from(self.lanes.len()).unwrap_or(1));
         let patience = i64::try_from(self.patience.as_millis()).unwrap_or(i64::MAX);

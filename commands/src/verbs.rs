@@ -8,11 +8,13 @@ use parley_domain::{Action, Actor, Answer, ConversationId, DeviceId, Scope, User
 use parley_nats::subjects::{ACTOR_HEADER, DEVICE_HEADER, TRACEPARENT_HEADER};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use smol_str::SmolStr;
+use uuid::Uuid;
 
 use crate::{
     api::{
-        DeliveryCursor, DeliveryCursorMoved, Done, MessageAccepted, ReadCursor, ReadCursorMoved,
-        RegisterDevice, SendMessage, UnlinkDevice, device,
+        ChangeRole, CreateConversation, Created, DeliveryCursor, DeliveryCursorMoved, Done,
+        MessageAccepted, NamedMember, PutMember, ReadCursor, ReadCursorMoved, RegisterDevice,
+        Rename, SendMessage, SetTimer, UnlinkDevice, device,
     },
     client::Client,
     problem::{Code, Problem},
@@ -25,15 +27,31 @@ pub(crate) enum Verb {
     MessageSend,
     CursorRead,
     CursorDelivered,
+    ConversationCreate,
+    MemberAdd,
+    MemberRemove,
+    MemberRole,
+    ConversationRename,
+    ConversationTimer,
+    ConversationBlock,
+    ConversationUnblock,
     DeviceRegister,
     DeviceUnlink,
 }
 
 impl Verb {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 13] = [
         Self::MessageSend,
         Self::CursorRead,
         Self::CursorDelivered,
+        Self::ConversationCreate,
+        Self::MemberAdd,
+        Self::MemberRemove,
+        Self::MemberRole,
+        Self::ConversationRename,
+        Self::ConversationTimer,
+        Self::ConversationBlock,
+        Self::ConversationUnblock,
         Self::DeviceRegister,
         Self::DeviceUnlink,
     ];
@@ -43,6 +61,14 @@ impl Verb {
             Self::MessageSend => "message.send",
             Self::CursorRead => "cursor.read",
             Self::CursorDelivered => "cursor.delivered",
+            Self::ConversationCreate => "conversation.create",
+            Self::MemberAdd => "member.add",
+            Self::MemberRemove => "member.remove",
+            Self::MemberRole => "member.role",
+            Self::ConversationRename => "conversation.rename",
+            Self::ConversationTimer => "conversation.timer",
+            Self::ConversationBlock => "conversation.block",
+            Self::ConversationUnblock => "conversation.unblock",
             Self::DeviceRegister => "device.register",
             Self::DeviceUnlink => "device.unlink",
         }
@@ -110,6 +136,43 @@ async fn execute(
                 Answer::Sent { .. } | Answer::Done { .. } => Err(another_question()),
             }
         }
+        Verb::ConversationCreate => {
+            let made = Uuid::now_v7();
+            let (conversation_id, action) = json::<CreateConversation>(body)?.into_action(made)?;
+            let Caller { actor, traceparent } = caller;
+            let id = conversation_id.clone();
+            done(client.execute(Request { conversation_id, actor, action, traceparent }).await?)?;
+            written(&Created { conversation_id: id })
+        }
+        Verb::MemberAdd => {
+            let PutMember { role } = json(body)?;
+            let action = Action::AddMember { user_id: named(body)?, role };
+            written(&done(client.execute(addressed(body, caller, action)?).await?)?)
+        }
+        Verb::MemberRemove => {
+            let action = Action::RemoveMember { user_id: named(body)? };
+            written(&done(client.execute(addressed(body, caller, action)?).await?)?)
+        }
+        Verb::MemberRole => {
+            let ChangeRole { role } = json(body)?;
+            let action = Action::ChangeRole { user_id: named(body)?, role };
+            written(&done(client.execute(addressed(body, caller, action)?).await?)?)
+        }
+        Verb::ConversationRename => {
+            let action = json::<Rename>(body)?.into_action()?;
+            written(&done(client.execute(addressed(body, caller, action)?).await?)?)
+        }
+        Verb::ConversationTimer => {
+            let SetTimer { seconds } = json(body)?;
+            let request = addressed(body, caller, Action::SetTimer { seconds })?;
+            written(&done(client.execute(request).await?)?)
+        }
+        Verb::ConversationBlock => {
+            written(&done(client.execute(addressed(body, caller, Action::Block)?).await?)?)
+        }
+        Verb::ConversationUnblock => {
+            written(&done(client.execute(addressed(body, caller, Action::Unblock)?).await?)?)
+        }
         Verb::DeviceRegister => {
             let RegisterDevice { device_id, platform } = json(body)?;
             let device_id = DeviceId::parse(&device_id)?;
@@ -154,6 +217,16 @@ fn addressed(body: &[u8], caller: Caller, action: Action) -> Result<Request, Pro
     let conversation_id = ConversationId::parse(&conversation_id)?;
     let Caller { actor, traceparent } = caller;
     Ok(Request { conversation_id, actor, action, traceparent })
+}
+
+/// The person that HTTP has in its path.
+fn named(body: &[u8]) -> Result<UserId, Problem> {
+    let NamedMember { user_id } = json(body)?;
+    Ok(UserId::parse(&user_id)?)
+}
+
+fn done(answer: Answer) -> Result<Done, Problem> {
+    Done::from_answer(&answer).ok_or_else(another_question)
 }
 
 fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {

@@ -1,7 +1,7 @@
 //! What goes between a caller and the owner of a shard on `dm.shard.<n>`. Internal: both ends are
 //! of one release.
 
-use parley_domain::{AccountId, Action, Actor, Answer, ConversationId, account};
+use parley_domain::{AccountId, Action, Actor, Answer, ConversationId, Kind, account};
 use parley_nats::subjects::shard_of;
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +80,17 @@ pub trait Ask {
 
     fn into_asked(self) -> Asked;
     fn answer(reply: Reply) -> Result<Self::Answer, Problem>;
+
+    /// What the caller's own account is to note once this was accepted. A crash in between is made
+    /// good by the caller, who has no answer and asks again.
+    fn to_note(&self) -> Option<AccountRequest> {
+        None
+    }
+
+    /// The answer, with what the account says of it.
+    fn noted(answer: Self::Answer, _noted: &account::Answer) -> Self::Answer {
+        answer
+    }
 }
 
 impl Ask for Request {
@@ -94,6 +105,26 @@ impl Ask for Request {
             Reply::Answer(answer) => Ok(answer),
             Reply::Account(_) => Err(another_question()),
             Reply::Problem(problem) => Err(problem),
+        }
+    }
+
+    /// How far somebody has read a channel: of its readers, any number, the channel's log keeps none.
+    fn to_note(&self) -> Option<AccountRequest> {
+        let Action::MarkRead { through_seq } = self.action else { return None };
+        if self.conversation_id.kind() != Kind::Channel || through_seq == 0 {
+            return None;
+        }
+        let conversation_id = self.conversation_id.clone();
+        let action = account::Action::ReadChannel { conversation_id, through_seq };
+        Some(AccountRequest::new(self.actor.clone(), action, self.traceparent.clone()))
+    }
+
+    fn noted(answer: Answer, noted: &account::Answer) -> Answer {
+        match (answer, noted) {
+            (Answer::Cursor { version, .. }, account::Answer::Read { through_seq, .. }) => {
+                Answer::Cursor { version, read_seq: *through_seq, delivered_seq: *through_seq }
+            }
+            (answer, _) => answer,
         }
     }
 }

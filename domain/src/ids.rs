@@ -24,6 +24,8 @@ pub enum InvalidId {
     Order,
     #[error("an account id is a.<userId>")]
     Account,
+    #[error("a new group or channel is named by a UUIDv7 of its kind: g.<uuid> or c.<uuid>")]
+    New,
 }
 
 pub(crate) fn is_name(text: &str) -> bool {
@@ -135,6 +137,29 @@ impl ConversationId {
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
         check_conversation(text)?;
         Ok(Self(SmolStr::new(text)))
+    }
+
+    /// A group or channel that is to be created.
+    ///
+    /// # Errors
+    /// [`InvalidId::New`] if `uuid` is not a version 7, or of a direct conversation, whose id is its
+    /// members.
+    pub fn new(kind: Kind, uuid: Uuid) -> Result<Self, InvalidId> {
+        let prefix = match kind {
+            Kind::Group => 'g',
+            Kind::Channel => 'c',
+            Kind::Direct => return Err(InvalidId::New),
+        };
+        if uuid.get_version_num() != 7 {
+            return Err(InvalidId::New);
+        }
+        Ok(Self(smol_str::format_smolstr!("{prefix}.{}", uuid.hyphenated())))
+    }
+
+    /// The UUID of a group's or channel's id.
+    pub fn uuid(&self) -> Option<Uuid> {
+        let (_, rest) = self.0.split_once('.')?;
+        Uuid::try_parse(rest).ok()
     }
 
     pub fn as_str(&self) -> &str {
@@ -252,6 +277,17 @@ mod tests {
         assert_eq!(ConversationId::parse(&format!("c.{uuid}")).unwrap().kind(), Kind::Channel);
         assert!(ConversationId::parse(&format!("g.{}", uuid.to_uppercase())).is_err());
         assert!(ConversationId::parse(&format!("g.{}", uuid.replace('-', ""))).is_err());
+    }
+
+    #[test]
+    fn a_new_group_is_named_by_a_uuid_of_version_7() {
+        let seven = Uuid::try_parse("0193e5a0-7b1c-7def-8123-456789abcdef").unwrap();
+        let id = ConversationId::new(Kind::Group, seven).unwrap();
+        assert_eq!((id.kind(), id.uuid()), (Kind::Group, Some(seven)));
+        assert_eq!(ConversationId::parse(id.as_str()), Ok(id));
+        assert_eq!(ConversationId::new(Kind::Direct, seven), Err(InvalidId::New));
+        assert_eq!(ConversationId::new(Kind::Channel, Uuid::from_u128(1)), Err(InvalidId::New));
+        assert_eq!(ConversationId::parse("d.a.b").unwrap().uuid(), None);
     }
 
     #[test]

@@ -7,9 +7,14 @@
 //! 3. Add it to `endpoints` below. Router and OpenAPI document are both made from that list.
 //! 4. Test it in `tests/http_*.rs` as a client sees it.
 
+mod block;
+mod blocks;
 mod bootstrap;
+mod clear_timer;
+mod clear_title;
 mod connect;
 mod conversation;
+mod create_conversation;
 mod delivery_cursor;
 mod dev_token;
 mod devices;
@@ -22,23 +27,32 @@ mod metrics;
 mod open_direct;
 mod openapi;
 mod presence;
+mod put_member;
 mod read_cursor;
 mod ready;
 mod receipts;
+mod remove_member;
 mod send_message;
+mod set_timer;
+mod set_title;
 mod stream;
 mod sync;
+mod unblock;
 mod unlink_device;
 
 use axum::{
-    Router,
-    extract::Request,
+    Json, Router,
+    extract::Request as HttpRequest,
     http::Method,
     middleware,
     response::{IntoResponse, Response},
     routing::MethodRouter,
 };
 
+use parley_commands::{Request, api::Done};
+use parley_domain::Action;
+
+use self::extract::Member;
 use crate::{
     error::ApiError,
     openapi::{Operation, document},
@@ -70,6 +84,7 @@ fn endpoints(state: &AppState) -> Vec<Endpoint> {
     let mut endpoints = vec![
         bootstrap::endpoint(),
         open_direct::endpoint(),
+        create_conversation::endpoint(),
         inbox::endpoint(),
         conversation::endpoint(),
         send_message::endpoint(),
@@ -77,6 +92,15 @@ fn endpoints(state: &AppState) -> Vec<Endpoint> {
         read_cursor::endpoint(),
         delivery_cursor::endpoint(),
         receipts::endpoint(),
+        put_member::endpoint(),
+        remove_member::endpoint(),
+        set_title::endpoint(),
+        clear_title::endpoint(),
+        set_timer::endpoint(),
+        clear_timer::endpoint(),
+        block::endpoint(),
+        unblock::endpoint(),
+        blocks::endpoint(),
         presence::endpoint(),
         devices::endpoint(),
         unlink_device::endpoint(),
@@ -117,6 +141,22 @@ pub fn router(state: AppState) -> Result<Router, serde_json::Error> {
     Ok(router)
 }
 
+/// Asks a conversation to do something of which only the version is told.
+async fn execute(
+    state: &AppState,
+    member: Member,
+    action: Action,
+    traceparent: Option<String>,
+) -> Result<Json<Done>, ApiError> {
+    let Member { caller, conversation_id } = member;
+    let request = Request { conversation_id, actor: caller.actor(), action, traceparent };
+    let answer = state.commands.execute(request).await?;
+    Done::from_answer(&answer).map(Json).ok_or_else(|| {
+        tracing::error!("a command was answered with something else");
+        ApiError::internal()
+    })
+}
+
 /// Only `/metrics`, for a port of its own.
 pub fn metrics_router(state: AppState) -> Router {
     let endpoint = metrics::endpoint();
@@ -128,7 +168,7 @@ pub fn metrics_router(state: AppState) -> Router {
 }
 
 /// The page's files; there is nothing else that has no route.
-async fn no_route(request: Request) -> Response {
+async fn no_route(request: HttpRequest) -> Response {
     let path = request.uri().path();
     let reads = *request.method() == Method::GET || *request.method() == Method::HEAD;
     match page::serve(path, request.headers()) {

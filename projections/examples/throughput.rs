@@ -82,7 +82,11 @@ fn log(shard: u16, events: usize, conversations: usize) -> Result<Vec<LogMessage
         let (actor, data) = if *last_seq > 0 && random.random_range(0..5) == 0 {
             (
                 other.clone(),
-                EventData::CursorRead(CursorMoved { user_id: other, through_seq: *last_seq }),
+                EventData::CursorRead(CursorMoved {
+                    user_id: other,
+                    through_seq: *last_seq,
+                    hidden: false,
+                }),
             )
         } else {
             *last_seq += 1;

@@ -1,5 +1,6 @@
 //! What the gateway asks of the views. One file a query; each is bounded in time and in rows.
 
+mod blocks;
 mod crowd;
 mod devices;
 mod history;
@@ -10,6 +11,7 @@ mod rows;
 mod summary;
 mod sync;
 
+pub use blocks::blocks;
 pub use crowd::{Crowd, crowds};
 pub use devices::{AccountDevices, Standing, devices, standing};
 pub use history::{HistoryPage, MAX_HISTORY_MESSAGES, Page, history};

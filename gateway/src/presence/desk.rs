@@ -179,8 +179,7 @@ impl Presence {
             Access::Allowed => !shared.knows(&question.user),
             Access::Denied => false,
         };
-        let (mut open, mut known): (Vec<_>, Vec<_>) =
-            users.iter().map(question).partition(is_open);
+        let (mut open, mut known): (Vec<_>, Vec<_>) = users.iter().map(question).partition(is_open);
         for look in 1..=LOOKS {
             if let Err(failure) = shared.look_up(&mut open).await {
                 if open.iter().any(|question| question.access == Access::Unknown) {

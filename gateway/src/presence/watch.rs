@@ -119,8 +119,7 @@ impl Watch {
     ) -> bool {
         let mut people = lock(&self.people);
         self.round.fetch_add(1, Ordering::AcqRel);
-        let is_meant =
-            |person: &&mut Person| user.is_none_or(|user| person.user.as_str() == user);
+        let is_meant = |person: &&mut Person| user.is_none_or(|user| person.user.as_str() == user);
         for person in people.iter_mut().filter(is_meant) {
             person.access = access(&person.user);
             person.is_due = true;

@@ -152,7 +152,8 @@ impl World {
         let read = self.hub.read(shard as u16, logged);
         let loaded = self.hub.unknown(&read).into_iter().map(|unknown| {
             let mut members = BTreeSet::new();
-            let before = self.log[shard].iter().take_while(|event| event.position < unknown.position);
+            let before =
+                self.log[shard].iter().take_while(|event| event.position < unknown.position);
             for event in before.filter(|event| id(event.group) == unknown.group) {
                 match &event.change {
                     Some(Change::Created(users)) => members.extend(users.iter().cloned()),

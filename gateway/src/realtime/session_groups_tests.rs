@@ -17,7 +17,8 @@ impl Rig {
         let logged = Logged { position, subject: &subject, payload: payload.as_bytes() };
         let read = self.hub.read(0, [logged]);
         let loaded = self.hub.unknown(&read).into_iter();
-        let loaded = loaded.map(|unknown| Loaded { group: unknown.group, members: vec!["bob".into()] });
+        let loaded =
+            loaded.map(|unknown| Loaded { group: unknown.group, members: vec!["bob".into()] });
         let loaded = loaded.collect();
         self.hub.push(read, loaded);
     }

@@ -10,7 +10,7 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use parley_domain::{ConversationId, DeviceId};
+use parley_domain::{ConversationId, DeviceId, Kind, UserId};
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -38,10 +38,10 @@ impl FromRequestParts<AppState> for Caller {
     }
 }
 
-/// A caller and a conversation of theirs, the `{id}` of the path.
+/// A caller and the conversation that is the `{id}` of the path.
 ///
-/// A direct conversation's id says whose it is, so this asks no server. Groups and channels have
-/// to be created first: until one is, there is none to be a member of.
+/// A direct conversation's id says whose it is. Who is in a group or channel, its own log and views
+/// say, to whoever asks them: for everybody else they know of no such conversation.
 pub struct Member {
     pub caller: Identity,
     pub conversation_id: ConversationId,
@@ -54,10 +54,12 @@ impl FromRequestParts<AppState> for Member {
         let Caller(caller) = Caller::from_request_parts(parts, state).await?;
         let conversation_id =
             ConversationId::parse(&path_parameter(parts, state, "id").await.unwrap_or_default())?;
-        if !conversation_id.is_direct_member(&caller.user_id) {
-            return Err(ApiError::no_conversation());
+        match conversation_id.kind() {
+            Kind::Direct if !conversation_id.is_direct_member(&caller.user_id) => {
+                Err(ApiError::no_conversation())
+            }
+            Kind::Direct | Kind::Group | Kind::Channel => Ok(Self { caller, conversation_id }),
         }
-        Ok(Self { caller, conversation_id })
     }
 }
 
@@ -77,6 +79,18 @@ impl FromRequestParts<AppState> for Seq {
             )
             .into()
         })
+    }
+}
+
+/// The `{userId}` of the path.
+pub struct NamedUser(pub UserId);
+
+impl FromRequestParts<AppState> for NamedUser {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let text = path_parameter(parts, state, "userId").await.unwrap_or_default();
+        Ok(Self(UserId::parse(&text)?))
     }
 }
 

@@ -50,5 +50,8 @@ async fn history(
         (Some(_), Some(_)) => return Err(ApiError::malformed("either afterSeq or beforeSeq")),
     };
     let limit = page_size(query.limit, DEFAULT_MESSAGES, MAX_HISTORY_MESSAGES)?;
-    Ok(Json(queries::history(&state.pool, &member.conversation_id, page, limit).await?))
+    let Member { caller, conversation_id } = member;
+    let found =
+        queries::history(&state.pool, &conversation_id, &caller.user_id, page, limit).await?;
+    found.map(Json).ok_or_else(ApiError::no_conversation)
 }

@@ -41,7 +41,9 @@ async fn receipts(
     member: Member,
     Seq(seq): Seq,
 ) -> Result<Json<Receipts>, ApiError> {
-    let found = queries::receipts(&state.pool, &member.conversation_id, seq).await?;
+    let found =
+        queries::receipts(&state.pool, &member.conversation_id, &member.caller.user_id, seq)
+            .await?;
     let found = found
         .ok_or_else(|| ApiError::from(Problem::new(Code::NotFound, "there is no such message")))?;
     Ok(Json(Receipts {

@@ -100,7 +100,9 @@ fn in_conversation(event: &Event, id: &ConversationId) -> Result<bool, Poison> {
             counts(removed.last_seq, removed.member_count)
         }
         EventData::MemberLeft(left) if !is_direct => counts(left.last_seq, left.member_count),
-        EventData::MemberRoleChanged(_) | EventData::ConversationRenamed(_) if !is_direct => Ok(true),
+        EventData::MemberRoleChanged(_) | EventData::ConversationRenamed(_) if !is_direct => {
+            Ok(true)
+        }
         EventData::ConversationCreated(_)
         | EventData::MemberAdded(_)
         | EventData::MemberRemoved(_)

@@ -91,10 +91,10 @@ fn people(
     kind: Kind,
     version: u64,
 ) -> Result<(BTreeMap<UserId, Cursor>, Members), Failure> {
-    let users: Vec<&str> = row.try_get("users")?;
+    let users: Vec<String> = row.try_get("users")?;
     let reads = all_from_sql(row.try_get("reads")?)?;
     let deliveries = all_from_sql(row.try_get("deliveries")?)?;
-    let roles: Vec<&str> = row.try_get("roles")?;
+    let roles: Vec<String> = row.try_get("roles")?;
     let joined = all_from_sql(row.try_get("joined")?)?;
     let gone = all_from_sql(row.try_get("gone")?)?;
     let cursors = reads.into_iter().zip(deliveries);
@@ -103,7 +103,7 @@ fn people(
     for ((user, (read, delivered)), ((role, since), gone)) in
         users.into_iter().zip(cursors).zip(memberships)
     {
-        let user = parsed("user id", UserId::parse(user))?;
+        let user = parsed("user id", UserId::parse(&user))?;
         if gone > 0 {
             departed.push((user, gone));
             continue;
@@ -112,7 +112,7 @@ fn people(
             moved.insert(user.clone(), Cursor { read, delivered });
         }
         if kind != Kind::Direct {
-            let role = Role::parse(role).ok_or_else(|| Failure::corrupt("role", role))?;
+            let role = Role::parse(&role).ok_or_else(|| Failure::corrupt("role", &role))?;
             present.push((user, Membership { role, since }));
         }
     }

@@ -57,7 +57,8 @@ pub async fn acquaintances(
     shards: u16,
     pairs: &[Pair<'_>],
 ) -> Result<Acquaintances, Failure> {
-    let ids: Vec<_> = pairs.iter().map(|pair| pair.conversation.map(ConversationId::as_str)).collect();
+    let ids: Vec<_> =
+        pairs.iter().map(|pair| pair.conversation.map(ConversationId::as_str)).collect();
     let me: Vec<&str> = pairs.iter().map(|pair| pair.me.as_str()).collect();
     let users: Vec<&str> = pairs.iter().map(|pair| pair.user.as_str()).collect();
     let (checkpoints, rows) = within(READ_DEADLINE, async {

@@ -1,6 +1,6 @@
 //! Who has received and read a message.
 
-use parley_domain::{ConversationId, UserId};
+use parley_domain::{ConversationId, Kind, UserId};
 use sqlx::{PgPool, Row};
 
 use super::rows;
@@ -12,11 +12,29 @@ pub struct Receipts {
     pub sender_id: UserId,
     pub read_by: Vec<UserId>,
     pub delivered_to: Vec<UserId>,
-    /// All members of the conversation, with the sender.
+    /// Those who are in the conversation and may see the message, with its sender.
     pub members: u64,
 }
 
-/// `None` if there is no such message. Lists are in byte order of the user ids.
+/// From cursors: no row a recipient.
+const RECEIPTS: &str = "SELECT m.sender_id, me.user_id, me.shown_read_seq >= $2 AS has_read, \
+    me.shown_delivered_seq >= $2 AS has_received \
+    FROM messages m \
+    JOIN members reader ON reader.conversation_id = m.conversation_id AND reader.user_id = $3 \
+    AND reader.left_version IS NULL AND reader.visible @> m.conversation_seq \
+    JOIN members me ON me.conversation_id = m.conversation_id \
+    AND me.left_version IS NULL AND me.visible @> m.conversation_seq \
+    WHERE m.conversation_id = $1 AND m.conversation_seq = $2 ORDER BY me.user_id";
+
+/// What the readers of a channel have read is theirs, and they may be any number.
+const OF_CHANNEL: &str = "SELECT m.sender_id, c.member_count \
+    FROM messages m JOIN conversations c ON c.conversation_id = m.conversation_id \
+    JOIN members reader ON reader.conversation_id = m.conversation_id AND reader.user_id = $3 \
+    AND reader.left_version IS NULL AND reader.visible @> m.conversation_seq \
+    WHERE m.conversation_id = $1 AND m.conversation_seq = $2";
+
+/// `None` if there is no such message for `reader`, or they have left. Lists are in byte order of
+/// the user ids; of a channel, they are empty.
 ///
 /// # Errors
 /// If PostgreSQL does not answer.
@@ -24,16 +42,14 @@ pub struct Receipts {
 pub async fn receipts(
     pool: &PgPool,
     id: &ConversationId,
+    reader: &UserId,
     seq: u64,
 ) -> Result<Option<Receipts>, Failure> {
+    let is_channel = id.kind() == Kind::Channel;
+    let sql = if is_channel { OF_CHANNEL } else { RECEIPTS };
     let found = within(READ_DEADLINE, async {
-        let query = sqlx::query(
-            "SELECT m.sender_id, me.user_id, me.read_seq >= $2 AS has_read, \
-             me.delivered_seq >= $2 AS has_received \
-             FROM messages m JOIN members me ON me.conversation_id = m.conversation_id \
-             WHERE m.conversation_id = $1 AND m.conversation_seq = $2 ORDER BY me.user_id",
-        );
-        Ok(query.bind(id.as_str()).bind(bound(seq)).fetch_all(pool).await?)
+        let query = sqlx::query(sql).bind(id.as_str()).bind(bound(seq)).bind(reader.as_str());
+        Ok(query.fetch_all(pool).await?)
     })
     .await?;
     let Some(first) = found.first() else {
@@ -46,6 +62,9 @@ pub async fn receipts(
         delivered_to: Vec::new(),
         members: found.len() as u64,
     };
+    if is_channel {
+        return Ok(Some(Receipts { members: rows::count(first, "member_count")?, ..receipts }));
+    }
     for row in &found {
         let member = user(UserId::parse(row.try_get("user_id")?))?;
         if member == receipts.sender_id {

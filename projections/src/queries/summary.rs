@@ -1,20 +1,37 @@
 //! One conversation as one of its members sees it.
 
-use parley_domain::{ConversationId, Timestamp, UserId};
-use sqlx::PgPool;
+use parley_domain::{
+    ConversationId, Kind, Member, Timestamp, UserId, conversation::MAX_GROUP_MEMBERS,
+};
+use sqlx::{PgPool, Row, postgres::PgRow};
 
-use super::rows::{self, message_columns, summary_columns, summary_joins, unread};
+use super::rows::{
+    self, archived, mark_columns, message_columns, mine, summary_columns, summary_joins, unread,
+};
 use crate::{Failure, database::READ_DEADLINE, failure::within, views::Summary};
 
 const SELECT: &str = concat!(
-    "SELECT ",
+    "WITH one AS MATERIALIZED (SELECT c.* FROM ",
+    mine!(),
+    "WHERE me.conversation_id = $1 AND me.user_id = $2) SELECT ",
     summary_columns!(),
-    " FROM members me JOIN conversations c ON c.conversation_id = me.conversation_id ",
-    summary_joins!(),
-    " WHERE me.conversation_id = $1 AND me.user_id = $2"
+    " FROM one c ",
+    summary_joins!()
 );
 
-/// `None` if the conversation does not exist for `user`.
+/// Of a group, all; of a channel, whose readers may be any number, those who lead it.
+const MEMBERS: &str = "SELECT user_id, role FROM members WHERE conversation_id = $1 \
+    AND left_version IS NULL AND ($2 OR role <> 'member') ORDER BY user_id LIMIT $3";
+
+/// Somebody may write a draft before the first message.
+const MARKS: &str = concat!(
+    "SELECT ",
+    mark_columns!(),
+    ", k.archived_through_seq IS NOT NULL AS archived FROM conversation_marks k \
+     WHERE k.conversation_id = $1 AND k.user_id = $2"
+);
+
+/// `None` if the conversation does not exist for `user`, who never was a member of it.
 ///
 /// A direct conversation exists for its two people from the start: before its first event all its
 /// numbers are zero, and `now` stands for its times.
@@ -31,12 +48,43 @@ pub async fn summary(
     if id.direct_names().is_some() && !id.is_direct_member(user) {
         return Ok(None);
     }
-    let row = within(READ_DEADLINE, async {
+    within(READ_DEADLINE, async {
         let query = sqlx::query(SELECT).bind(id.as_str()).bind(user.as_str());
-        Ok(query.fetch_optional(pool).await?)
-    });
-    match row.await? {
-        Some(row) => rows::summary(&row).map(Some),
-        None => Ok(id.is_direct_member(user).then(|| Summary::untouched(id, now))),
-    }
+        if let Some(row) = query.fetch_optional(pool).await? {
+            let mut summary = rows::summary(&row)?;
+            if summary.members.is_none() && row.try_get("is_present")? {
+                summary.members = Some(members(pool, id).await?);
+            }
+            return Ok(Some(summary));
+        }
+        if !id.is_direct_member(user) {
+            return Ok(None);
+        }
+        let untouched = Summary::untouched(id, now);
+        let query = sqlx::query(MARKS).bind(id.as_str()).bind(user.as_str());
+        let Some(row) = query.fetch_optional(pool).await? else { return Ok(Some(untouched)) };
+        Ok(Some(Summary {
+            muted: row.try_get("muted")?,
+            muted_until: rows::optional_moment(&row, "muted_until")?,
+            pinned: row.try_get("pinned")?,
+            archived: row.try_get("archived")?,
+            draft: row.try_get("draft")?,
+            ..untouched
+        }))
+    })
+    .await
+}
+
+async fn members(pool: &PgPool, id: &ConversationId) -> Result<Vec<Member>, Failure> {
+    let found = sqlx::query(MEMBERS)
+        .bind(id.as_str())
+        .bind(id.kind() == Kind::Group)
+        .bind(i64::try_from(MAX_GROUP_MEMBERS).unwrap_or(i64::MAX))
+        .fetch_all(pool)
+        .await?;
+    let member = |row: &PgRow| {
+        let user_id = rows::id("user id", UserId::parse(row.try_get("user_id")?))?;
+        Ok(Member { user_id, role: rows::role(row)? })
+    };
+    found.iter().map(member).collect()
 }

@@ -8,8 +8,10 @@ use sqlx::{PgConnection, PgPool};
 
 use super::{
     devices::{self, AccountDevices},
-    inbox::{self, Filter, InboxCursor},
-    rows::{self, message_columns, summary_columns, summary_joins, unread},
+    inbox::{self, EVERYTHING, InboxCursor},
+    rows::{
+        self, archived, mark_columns, message_columns, mine, summary_columns, summary_joins, unread,
+    },
 };
 use crate::{
     Failure, checkpoint,
@@ -113,7 +115,7 @@ pub async fn sync_page(
         let page = match next {
             None => newest(&mut snapshot, user, checkpoints, None, limits).await,
             Some(Next::Newest { active_at, id }) => {
-                let behind = InboxCursor { active_at, id };
+                let behind = InboxCursor { pinned: false, active_at, id };
                 newest(&mut snapshot, user, checkpoints, Some(behind), limits).await
             }
             Some(Next::Changed { since, id, inside }) => {
@@ -161,9 +163,9 @@ async fn newest(
 ) -> Result<SyncPage, Failure> {
     let is_first = behind.is_none();
     let page =
-        inbox::page(snapshot, user, Filter::All, limits.max_conversations, behind.as_ref()).await?;
+        inbox::page(snapshot, user, EVERYTHING, limits.max_conversations, behind.as_ref()).await?;
     let next = match page.next_cursor {
-        Some(InboxCursor { active_at, id }) => Some(Next::Newest { active_at, id }),
+        Some(InboxCursor { active_at, id, .. }) => Some(Next::Newest { active_at, id }),
         None if is_first => None,
         None => Some(Next::Changed { since: checkpoints.clone(), id: None, inside: None }),
     };
@@ -182,31 +184,33 @@ struct Place {
     inside: Option<Inside>,
 }
 
-/// The page is cut to size before its messages are looked for; `OFFSET 0` as in the inbox.
+/// The page is cut to size before its messages are looked for. Whoever came back since the position
+/// lacks what happened to the messages of before while they were away.
 const CHANGED: &str = concat!(
-    "WITH page AS MATERIALIZED ( \
-     SELECT c.*, me.user_id, me.read_seq, me.delivered_seq, \
-     COALESCE(($2::bigint[])[c.shard + 1], 0) AS since \
-     FROM members me CROSS JOIN LATERAL (SELECT * FROM conversations one \
-     WHERE one.conversation_id = me.conversation_id OFFSET 0) c \
-     WHERE me.user_id = $1 AND c.position > COALESCE(($2::bigint[])[c.shard + 1], 0) \
+    "WITH page AS MATERIALIZED (SELECT c.*, CASE WHEN c.joined_position > known.since \
+     THEN LEAST(known.since, c.away_since) ELSE known.since END AS since FROM ",
+    mine!(),
+    "CROSS JOIN LATERAL (SELECT COALESCE(($2::bigint[])[c.shard + 1], 0) AS since) known \
+     WHERE me.user_id = $1 AND c.position > known.since \
      AND (me.conversation_id > $3 OR (me.conversation_id = $3 AND $4)) \
      ORDER BY me.conversation_id LIMIT $5) \
-     SELECT c.since, first_seq_after(c.conversation_id, c.last_seq, c.since) AS first_seq, ",
+     SELECT c.since, GREATEST(first_seq_after(c.conversation_id, c.last_seq, c.since), \
+     lower(c.visible)) AS first_seq, ",
     summary_columns!(),
-    " FROM page c CROSS JOIN LATERAL (SELECT c.user_id, c.read_seq, c.delivered_seq) me ",
+    " FROM page c ",
     summary_joins!(),
     " ORDER BY c.conversation_id"
 );
 
 /// Of each wanted conversation: what was sent after the position, by the range of its numbers, and
 /// what was changed after it, by the index of changed messages (`OFFSET 0`: the planner would walk
-/// the primary key, for the sake of its order).
+/// the primary key, for the sake of its order). Only what the reader may see.
 const MESSAGES: &str = concat!(
     "SELECT ",
     message_columns!(),
     " FROM UNNEST($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) \
      WITH ORDINALITY AS w (conversation_id, since, after_seq, first_seq, through_seq, nth) \
+     JOIN members me ON me.conversation_id = w.conversation_id COLLATE \"C\" AND me.user_id = $7 \
      CROSS JOIN LATERAL ( \
      (SELECT * FROM messages n WHERE n.conversation_id = w.conversation_id COLLATE \"C\" \
      AND n.conversation_seq > w.after_seq \
@@ -216,7 +220,9 @@ const MESSAGES: &str = concat!(
      SELECT * FROM messages c WHERE c.conversation_id = w.conversation_id COLLATE \"C\" \
      AND c.changed_position > w.since OFFSET 0) o \
      WHERE o.conversation_seq > w.after_seq AND o.conversation_seq < w.first_seq \
+     AND me.visible @> o.conversation_seq \
      ORDER BY o.conversation_seq LIMIT $6)) m \
+     WHERE me.visible @> m.conversation_seq \
      ORDER BY w.nth, m.conversation_seq LIMIT $6"
 );
 
@@ -267,7 +273,7 @@ async fn changed(
         wanted.push(id, [rows::count(row, "since")?, after, first, through]);
         conversations.push(SyncConversation { conversation, messages: Vec::new() });
     }
-    let mut messages = wanted.read(snapshot, max_messages + 1).await?;
+    let mut messages = wanted.read(snapshot, user, max_messages + 1).await?;
     let end = End { inside, more };
     let cut_at = cut(&mut conversations, &mut messages, max_messages, end);
     hand_out(&mut conversations, messages);
@@ -366,6 +372,7 @@ impl Wanted {
     async fn read(
         self,
         snapshot: &mut PgConnection,
+        user: &UserId,
         limit: usize,
     ) -> Result<Vec<Message>, Failure> {
         if self.ids.is_empty() {
@@ -375,7 +382,7 @@ impl Wanted {
         for column in self.numbers {
             query = query.bind(column);
         }
-        let rows = query.bind(bound(limit as u64)).fetch_all(snapshot).await?;
+        let rows = query.bind(bound(limit as u64)).bind(user.as_str()).fetch_all(snapshot).await?;
         let mut messages = Vec::with_capacity(rows.len());
         for row in &rows {
             messages.extend(rows::message(row)?);

@@ -131,9 +131,7 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    fn of(
-        rows: impl IntoIterator<Item = ((&'a str, &'a str), Moved)>,
-    ) -> Result<Self, Failure> {
+    fn of(rows: impl IntoIterator<Item = ((&'a str, &'a str), Moved)>) -> Result<Self, Failure> {
         let mut columns = Self::default();
         for ((conversation_id, user_id), Moved { own, shown }) in rows {
             columns.conversation_id.push(conversation_id);
@@ -146,7 +144,11 @@ impl<'a> Columns<'a> {
         Ok(columns)
     }
 
-    async fn execute(self, sql: &'static str, connection: &mut PgConnection) -> Result<(), Failure> {
+    async fn execute(
+        self,
+        sql: &'static str,
+        connection: &mut PgConnection,
+    ) -> Result<(), Failure> {
         sqlx::query(sql)
             .bind(self.conversation_id)
             .bind(self.user_id)

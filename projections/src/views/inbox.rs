@@ -18,7 +18,7 @@ pub struct Summary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     pub member_count: u64,
-    /// Always there for a direct conversation.
+    /// Always there for a direct conversation. Of a channel, those who lead it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub members: Option<Vec<Member>>,
     pub last_seq: u64,
@@ -34,11 +34,15 @@ pub struct Summary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer_delivered_seq: Option<u64>,
     pub muted: bool,
+    /// When that ends by itself, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub muted_until: Option<Timestamp>,
     pub pinned: bool,
     pub archived: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft: Option<String>,
     pub blocked_by_me: bool,
+    /// Whether the reader may write: nobody blocks, and they are there and, in a channel, lead.
     pub can_send: bool,
     pub timer_seconds: u64,
     pub created_at: Timestamp,
@@ -66,6 +70,7 @@ impl Summary {
             peer_read_seq: is_direct.then_some(0),
             peer_delivered_seq: is_direct.then_some(0),
             muted: false,
+            muted_until: None,
             pinned: false,
             archived: false,
             draft: None,

@@ -125,7 +125,8 @@ impl<'a> Memberships<'a> {
         }
         change.first_left.get_or_insert(position);
         let (version, at) = (event.version, event.time);
-        change.last = Some(Last::Gone(Left { version, position, at, last_seq, member_count, title }));
+        change.last =
+            Some(Last::Gone(Left { version, position, at, last_seq, member_count, title }));
     }
 
     /// Before the conversations themselves are written: a title that the batch does not give is read
@@ -179,7 +180,12 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    fn push(&mut self, conversation: &'a str, user: &'a str, change: Change) -> Result<(), Failure> {
+    fn push(
+        &mut self,
+        conversation: &'a str,
+        user: &'a str,
+        change: Change,
+    ) -> Result<(), Failure> {
         self.conversation_id.push(conversation);
         self.user_id.push(user);
         self.role.push(change.role.map(Role::as_str));

@@ -26,27 +26,31 @@ struct Change<'a> {
 impl<'a> Settings<'a> {
     pub fn evolve(&mut self, event: &'a Event) {
         let Some(conversation) = event.subject.conversation() else { return };
-        let mut change = || self.changed.entry(conversation.as_str()).or_default();
+        let id = conversation.as_str();
         match &event.data {
             EventData::ConversationCreated(created) => {
-                let change = change();
+                let change = self.change(id);
                 change.title = Some(created.title.as_deref());
                 change.member_count = Some(created.members.len() as u64);
             }
-            EventData::MemberAdded(added) => change().member_count = Some(added.member_count),
+            EventData::MemberAdded(added) => {
+                self.change(id).member_count = Some(added.member_count)
+            }
             EventData::MemberRemoved(removed) => {
-                change().member_count = Some(removed.member_count);
+                self.change(id).member_count = Some(removed.member_count);
             }
-            EventData::MemberLeft(left) => change().member_count = Some(left.member_count),
+            EventData::MemberLeft(left) => self.change(id).member_count = Some(left.member_count),
             EventData::ConversationRenamed(renamed) => {
-                change().title = Some(renamed.title.as_deref());
+                self.change(id).title = Some(renamed.title.as_deref());
             }
-            EventData::ConversationTimerSet(set) => change().timer_seconds = Some(set.seconds),
+            EventData::ConversationTimerSet(set) => {
+                self.change(id).timer_seconds = Some(set.seconds)
+            }
             EventData::ConversationBlocked(_) => {
-                change().blocks.insert(event.actor.as_str(), true);
+                self.change(id).blocks.insert(event.actor.as_str(), true);
             }
             EventData::ConversationUnblocked(_) => {
-                change().blocks.insert(event.actor.as_str(), false);
+                self.change(id).blocks.insert(event.actor.as_str(), false);
             }
             EventData::MessageSent(_)
             | EventData::CursorDelivered(_)
@@ -54,6 +58,10 @@ impl<'a> Settings<'a> {
             | EventData::MemberRoleChanged(_)
             | EventData::Account(_) => {}
         }
+    }
+
+    fn change(&mut self, id: &'a str) -> &mut Change<'a> {
+        self.changed.entry(id).or_default()
     }
 
     /// After the conversations' rows are there.

@@ -28,7 +28,9 @@ fn numbers(page: &HistoryPage) -> (Vec<u64>, Option<u64>, Option<u64>) {
 async fn pages_go_forward_and_backward_and_say_where_there_is_more() {
     let pool = ten_messages().await;
     let id = direct("ann", "bob");
-    let page = async |page, limit| numbers(&history(&pool, &id, page, limit).await.unwrap());
+    let page = async |page, limit| {
+        numbers(&history(&pool, &id, &user("ann"), page, limit).await.unwrap().unwrap())
+    };
     assert_eq!(page(Page::Latest, 3).await, (vec![8, 9, 10], None, Some(8)));
     assert_eq!(page(Page::Latest, 10).await, ((1..=10).collect(), None, None));
     assert_eq!(page(Page::Before(8), 3).await, (vec![5, 6, 7], Some(7), Some(5)));
@@ -42,7 +44,10 @@ async fn pages_go_forward_and_backward_and_say_where_there_is_more() {
     // At least one message, at most two hundred.
     assert_eq!(page(Page::After(0), 0).await, (vec![1], Some(1), None));
     assert_eq!(page(Page::After(0), u32::MAX).await.0.len(), 10);
-    let nobody = history(&pool, &direct("ann", "zoe"), Page::Latest, 5).await.unwrap();
+    let nobody = history(&pool, &direct("ann", "zoe"), &user("ann"), Page::Latest, 5)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(nobody, HistoryPage::default());
 }
 
@@ -57,7 +62,10 @@ async fn a_message_is_shown_as_the_contract_says() {
     };
     log.ask(&direct("ann", "bob"), "bob", reply).unwrap();
     let pool = views_of(&log).await;
-    let page = history(&pool, &direct("ann", "bob"), Page::After(1), 5).await.unwrap();
+    let page = history(&pool, &direct("ann", "bob"), &user("ann"), Page::After(1), 5)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(
         serde_json::to_value(&page).unwrap(),
         serde_json::json!({
@@ -91,7 +99,10 @@ async fn what_is_erased_or_expired_keeps_its_place() {
     ] {
         sqlx::query(change).execute(&pool).await.unwrap();
     }
-    let page = history(&pool, &direct("ann", "bob"), Page::Latest, 5).await.unwrap();
+    let page = history(&pool, &direct("ann", "bob"), &user("ann"), Page::Latest, 5)
+        .await
+        .unwrap()
+        .unwrap();
     let bodies: Vec<bool> = page.messages.iter().map(|message| message.body.is_some()).collect();
     assert_eq!(bodies, [false, false, true]);
     let json = serde_json::to_value(&page.messages[0]).unwrap();
@@ -112,13 +123,13 @@ async fn receipts_name_who_has_received_and_read_but_not_the_sender() {
     let id = direct("ann", "bob");
     let mut found = Vec::new();
     for seq in 1..=3 {
-        let receipts = receipts(&pool, &id, seq).await.unwrap().unwrap();
+        let receipts = receipts(&pool, &id, &user("ann"), seq).await.unwrap().unwrap();
         assert_eq!((receipts.sender_id, receipts.members), (user("ann"), 2));
         found.push((receipts.delivered_to, receipts.read_by));
     }
     let bob = || vec![user("bob")];
     assert_eq!(found, [(bob(), bob()), (bob(), vec![]), (vec![], vec![])]);
     for none in [0, 4, u64::MAX] {
-        assert_eq!(receipts(&pool, &id, none).await.unwrap(), None);
+        assert_eq!(receipts(&pool, &id, &user("ann"), none).await.unwrap(), None);
     }
 }

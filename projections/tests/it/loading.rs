@@ -1,14 +1,22 @@
 //! What is loaded is the fold of the log.
 
-use parley_domain::{Action, Conversation, conversation::RECENT_MESSAGES};
-use parley_projections::{checkpoints, load_conversation};
+use std::collections::BTreeSet;
+
+use parley_domain::{
+    Action, ClientMessageId, Conversation, EventData, Kind, Role,
+    conversation::{RECENT_MESSAGES, Title},
+};
+use parley_projections::{
+    checkpoints, load_conversation,
+    queries::{Page, history, summary},
+};
 use proptest::{
     prelude::*,
     test_runner::{Config, TestRunner},
 };
 
 use crate::{
-    log::{Log, SHARD, direct},
+    log::{Log, SHARD, direct, named, user},
     support::{apply_batch, views, views_of},
 };
 
@@ -139,4 +147,89 @@ async fn an_unknown_conversation_is_in_its_first_state_at_the_checkpoint() {
     assert_eq!(untouched.checkpoint, 0);
     assert_eq!(checkpoints(&pool, 6).await.unwrap(), [0, 0, 0, 1, 0, 0]);
     assert_eq!(checkpoints(&pool, 2).await.unwrap(), [0, 0]);
+}
+
+/// What people ask of a group or channel; much of it is refused.
+fn group_commands() -> impl Strategy<Value = Vec<(usize, Action)>> {
+    let person = || (0..5_usize).prop_map(|n| user(&format!("p{n}")));
+    let role = || prop::sample::select(vec![Role::Owner, Role::Admin, Role::Member]);
+    let action = prop_oneof![
+        4 => (0..30_u8).prop_map(|name| Action::SendMessage {
+            client_message_id: ClientMessageId::parse(&format!("c {name}")).unwrap(),
+            body: body(0),
+            reply_to: None,
+        }),
+        1 => (0..20_u64).prop_map(|through_seq| Action::MarkRead { through_seq }),
+        1 => (0..20_u64).prop_map(|through_seq| Action::MarkDelivered { through_seq }),
+        3 => (person(), prop::option::of(role()))
+            .prop_map(|(user_id, role)| Action::AddMember { user_id, role }),
+        3 => person().prop_map(|user_id| Action::RemoveMember { user_id }),
+        2 => (person(), role()).prop_map(|(user_id, role)| Action::ChangeRole { user_id, role }),
+        1 => prop::option::of("[a-z]{1,9}").prop_map(|text| Action::Rename {
+            title: text.map(|text| Title::parse(&text).unwrap()),
+        }),
+        1 => prop::sample::select(vec![0, 86_400]).prop_map(|seconds| Action::SetTimer { seconds }),
+    ];
+    prop::collection::vec((0..5_usize, action), 1..60)
+}
+
+#[test]
+fn a_loaded_group_or_channel_is_the_fold_of_its_log_and_says_who_sees_what() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let pool = runtime.block_on(views());
+    let run = std::cell::Cell::new(0);
+    let mut runner =
+        TestRunner::new(Config { cases: 100, failure_persistence: None, ..Config::default() });
+    let kinds = prop::sample::select(vec![Kind::Group, Kind::Channel]);
+    let property = |(commands, batch, kind): (Vec<_>, usize, Kind)| {
+        run.set(run.get() + 1);
+        runtime.block_on(async {
+            let position = parley_projections::checkpoint(&pool, SHARD).await.unwrap();
+            let mut log = Log::behind(position);
+            let id = named(kind, run.get());
+            log.create(&id, "p0", &["p1", "p2"]);
+            // Who saw which message, as the log has it.
+            let mut seen: BTreeSet<(String, u64)> = BTreeSet::new();
+            for (actor, action) in &commands {
+                let event = log.ask(&id, &format!("p{actor}"), action.clone());
+                let Some(EventData::MessageSent(sent)) = event.map(|event| event.data) else {
+                    continue;
+                };
+                let members = log.states[&id].members.iter();
+                seen.extend(members.map(|(user, _)| (user.to_string(), sent.conversation_seq)));
+            }
+            for part in log.messages.chunks(batch) {
+                let applied = apply_batch(&pool, part).await.unwrap();
+                prop_assert!(applied.dead_letters.is_empty(), "{:?}", applied.dead_letters);
+            }
+            let loaded = load_conversation(&pool, SHARD, &id).await.unwrap();
+            let state = &log.states[&id];
+            prop_assert_eq!(&loaded.state, state);
+            for n in 0..5 {
+                let reader = user(&format!("p{n}"));
+                let shown = history(&pool, &id, &reader, Page::After(0), 200).await.unwrap();
+                let summary = summary(&pool, &id, &reader, Log::time_of(0)).await.unwrap();
+                prop_assert_eq!(shown.is_some(), summary.is_some());
+                let shown = shown.map_or(Vec::new(), |page| page.messages);
+                let shown: Vec<u64> =
+                    shown.iter().map(|message| message.conversation_seq).collect();
+                let expected: Vec<u64> = seen
+                    .iter()
+                    .filter(|(name, _)| *name == reader.to_string())
+                    .map(|(_, seq)| *seq)
+                    .collect();
+                prop_assert_eq!(shown, expected);
+                let Some(summary) = summary else { continue };
+                if state.members.contains(&reader) {
+                    prop_assert_eq!(summary.version, state.version);
+                    prop_assert_eq!(summary.member_count, state.members.len() as u64);
+                    prop_assert_eq!(&summary.title, &state.title);
+                } else {
+                    prop_assert!(!summary.can_send && summary.members.is_none());
+                }
+            }
+            Ok(())
+        })
+    };
+    runner.run(&(group_commands(), 1..40_usize, kinds), property).unwrap();
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use parley_domain::{
     Account, AccountId, Action, Actor, Body, ClientMessageId, Command, Conversation,
-    ConversationId, DeviceId, Event, Scope, Timestamp, UserId, account,
+    ConversationId, DeviceId, Event, Kind, Scope, Timestamp, UserId, account, conversation::Title,
 };
 use parley_nats::{subjects::event_subject, tail::LogMessage};
 use uuid::Uuid;
@@ -19,6 +19,12 @@ pub fn user(name: &str) -> UserId {
 
 pub fn direct(one: &str, other: &str) -> ConversationId {
     ConversationId::direct(&user(one), &user(other)).unwrap()
+}
+
+/// The nth of the groups or channels.
+pub fn named(kind: Kind, n: u64) -> ConversationId {
+    let uuid = uuid::Builder::from_unix_timestamp_millis(n, &[7; 10]).into_uuid();
+    ConversationId::new(kind, uuid).unwrap()
 }
 
 pub fn account(name: &str) -> AccountId {
@@ -131,5 +137,32 @@ impl Log {
 
     pub fn deliver(&mut self, reader: &str, other: &str, through_seq: u64) {
         self.ask(&direct(reader, other), reader, Action::MarkDelivered { through_seq }).unwrap();
+    }
+
+    /// The conversationSeq, of a message to a group or channel; `None` if it was refused.
+    pub fn say(&mut self, id: &ConversationId, from: &str, text: &str) -> Option<u64> {
+        let name = format!("c-{}", self.last() + 1);
+        let action = Action::SendMessage {
+            client_message_id: ClientMessageId::parse(&name).unwrap(),
+            body: Body::Text { text: text.to_owned() },
+            reply_to: None,
+        };
+        self.ask(id, from, action)?;
+        Some(self.states[id].last_seq)
+    }
+
+    pub fn create(&mut self, id: &ConversationId, owner: &str, members: &[&str]) {
+        let members = members.iter().map(|name| user(name)).collect();
+        let title = Title::parse("Market").unwrap();
+        self.ask(id, owner, Action::Create { title, members }).unwrap();
+    }
+
+    pub fn add(&mut self, id: &ConversationId, actor: &str, name: &str) -> Option<Event> {
+        self.ask(id, actor, Action::AddMember { user_id: user(name), role: None })
+    }
+
+    /// With oneself: leave.
+    pub fn remove(&mut self, id: &ConversationId, actor: &str, name: &str) -> Option<Event> {
+        self.ask(id, actor, Action::RemoveMember { user_id: user(name) })
     }
 }

@@ -6,6 +6,8 @@
 
 mod accounts;
 mod applying;
+mod channels;
+mod groups;
 mod history;
 mod inbox;
 mod loading;

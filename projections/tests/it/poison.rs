@@ -77,7 +77,10 @@ async fn every_kind_of_poison_is_set_aside_and_the_rest_goes_on() {
     }
     assert_eq!(kept.len(), wrong.len());
 
-    let page = history(&pool, &direct("ann", "bob"), Page::Latest, 10).await.unwrap();
+    let page = history(&pool, &direct("ann", "bob"), &user("ann"), Page::Latest, 10)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(page.messages.len(), 2);
     assert!(load_conversation(&pool, SHARD, &direct("ann", "bob")).await.unwrap().damaged);
     assert!(!load_conversation(&pool, SHARD, &direct("ann", "dan")).await.unwrap().damaged);

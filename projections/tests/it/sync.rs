@@ -392,7 +392,7 @@ async fn a_long_history_costs_nothing_but_what_is_new_in_it() {
     for (page, first) in
         [(Page::Latest, 49_951), (Page::Before(300), 250), (Page::After(25_000), 25_001)]
     {
-        let page = history(&pool, &id, page, 50).await.unwrap();
+        let page = history(&pool, &id, &user("ann"), page, 50).await.unwrap().unwrap();
         assert_eq!((page.messages.len(), page.messages[0].conversation_seq), (50, first));
     }
     load_conversation(&pool, SHARD, &id).await.unwrap();

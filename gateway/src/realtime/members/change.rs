@@ -57,8 +57,7 @@ mod tests {
 
     #[test]
     fn what_changes_who_is_in_a_group_is_read() {
-        let created =
-            r#"{"kind":"group","members":[{"userId":"a","role":"owner"},{"userId":"b","role":"member"}]}"#;
+        let created = r#"{"kind":"group","members":[{"userId":"a","role":"owner"},{"userId":"b","role":"member"}]}"#;
         assert_eq!(
             Change::read("conversation.created", created).unwrap(),
             Some(Change::Created(vec!["a".into(), "b".into()]))
