@@ -3,7 +3,7 @@
 
 use parley_domain::{
     Action, Actor, Body, ClientMessageId, Command, Conversation, ConversationId, Event, EventData,
-    Scope, Timestamp, UserId,
+    Role, Scope, Timestamp, UserId, conversation::Title,
 };
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -169,6 +169,124 @@ proptest! {
     fn validating_twice_is_validating_once(text in any::<String>()) {
         if let Ok(body) = (Body::Text { text }).validated() {
             prop_assert_eq!(body.clone().validated(), Ok(body));
+        }
+    }
+}
+
+const GROUP: &str = "g.0193e5a0-7b1c-7def-8123-456789abcdef";
+const CHANNEL: &str = "c.0193e5a0-7b1c-7def-8123-456789abcdef";
+
+fn person() -> impl Strategy<Value = UserId> {
+    (0..6_u8).prop_map(|n| UserId::parse(&format!("p{n}")).unwrap())
+}
+
+fn group_action() -> impl Strategy<Value = Action> {
+    let role = || prop::sample::select(vec![Role::Owner, Role::Admin, Role::Member]);
+    let title = "[a-z]{1,5}".prop_map(|text| Title::parse(&text).unwrap());
+    prop_oneof![
+        2 => action(),
+        4 => (person(), prop::option::of(role()))
+            .prop_map(|(user_id, role)| Action::AddMember { user_id, role }),
+        4 => person().prop_map(|user_id| Action::RemoveMember { user_id }),
+        3 => (person(), role()).prop_map(|(user_id, role)| Action::ChangeRole { user_id, role }),
+        1 => prop::option::of(title).prop_map(|title| Action::Rename { title }),
+        1 => prop::sample::select(vec![0, 86_400, 5])
+            .prop_map(|seconds| Action::SetTimer { seconds }),
+        1 => Just(Action::Block),
+    ]
+}
+
+/// A group or channel that p0 has made with p1 and p2, and what six people ask of it.
+fn group_commands() -> impl Strategy<Value = Vec<Command>> {
+    let id = prop::sample::select(vec![GROUP, CHANNEL]);
+    (id, prop::collection::vec((person(), group_action()), 0..80)).prop_map(|(id, asked)| {
+        let named = |name: &str| UserId::parse(name).unwrap();
+        let members = vec![named("p1"), named("p2")];
+        let create = Action::Create { title: Title::parse("Group").unwrap(), members };
+        std::iter::once((named("p0"), create))
+            .chain(asked)
+            .enumerate()
+            .map(|(n, (user_id, action))| Command {
+                conversation_id: ConversationId::parse(id).unwrap(),
+                actor: Actor { user_id, device_id: None, scope: Scope::User },
+                time: Timestamp::from_unix_millis(n as i64),
+                event_id: Uuid::from_u128(n as u128 + 1),
+                action,
+            })
+            .collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn in_a_group_the_same_command_twice_makes_no_second_event(commands in group_commands()) {
+        let mut state = Conversation::default();
+        for command in &commands {
+            let Ok(decided) = state.decide(command) else { continue };
+            if let Some(event) = &decided {
+                state.evolve(event);
+            }
+            prop_assert_eq!(state.decide(command), Ok(None), "{:?}", command.action);
+            prop_assert!(state.answer(command, true).is_some());
+        }
+    }
+
+    #[test]
+    fn a_group_has_one_owner_while_it_has_anybody(commands in group_commands()) {
+        let (log, _) = run(&commands);
+        let mut state = Conversation::default();
+        for event in &log {
+            state.evolve(event);
+            let owners = state.members.iter().filter(|(_, member)| member.role == Role::Owner);
+            prop_assert_eq!(owners.count(), usize::from(!state.members.is_empty()));
+        }
+    }
+
+    #[test]
+    fn counts_and_numbers_in_events_are_those_of_the_state(commands in group_commands()) {
+        let (log, state) = run(&commands);
+        let mut members = Conversation::default();
+        for event in &log {
+            let before = members.last_seq;
+            members.evolve(event);
+            let now = members.members.len() as u64;
+            match &event.data {
+                EventData::MemberAdded(added) => {
+                    prop_assert_eq!((added.last_seq, added.member_count), (before, now));
+                }
+                EventData::MemberRemoved(gone) => {
+                    prop_assert_eq!((gone.last_seq, gone.member_count), (before, now));
+                }
+                EventData::MemberLeft(left) => {
+                    prop_assert_eq!((left.last_seq, left.member_count), (before, now));
+                }
+                _ => {}
+            }
+        }
+        prop_assert_eq!(fold(log.iter().flat_map(|event| [event, event])), state);
+    }
+
+    #[test]
+    fn only_members_have_a_say_and_cursors(commands in group_commands()) {
+        let mut state = Conversation::default();
+        for command in &commands {
+            let was_member = state.is_member(&command.conversation_id, &command.actor.user_id);
+            let Ok(Some(event)) = state.decide(command) else { continue };
+            let joins = matches!(&event.data, EventData::MemberAdded(added) if added.user_id == event.actor);
+            let begins = matches!(&event.data, EventData::ConversationCreated(_));
+            prop_assert!(was_member || joins || begins, "{:?}", event.data);
+            state.evolve(&event);
+            for user in state.cursors.keys() {
+                prop_assert!(state.members.contains(user));
+            }
+        }
+    }
+
+    #[test]
+    fn events_of_groups_round_trip(commands in group_commands()) {
+        let (log, _) = run(&commands);
+        for event in &log {
+            prop_assert_eq!(&Event::from_json(&event.to_json().unwrap()).unwrap(), event);
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::support::world;
 
 const ROUTES: &[&str] = &[
     "/v1/sessions/bootstrap",
+    "/v1/conversations",
     "/v1/conversations/direct",
     "/v1/conversations/d.arb_a.arb_b/messages",
     "/v1/conversations/d.arb_a.arb_b/read-cursors",
@@ -26,6 +27,9 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
         "deviceId",
         "platform",
         "participantIds",
+        "conversationId",
+        "title",
+        "memberIds",
         "readThroughSeq",
         "deliveredThroughSeq",
         "userId",

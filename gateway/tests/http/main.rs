@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod access;
 mod arbitrary;
 mod conversations;
 mod devices;
 mod edge;
+mod groups;
 mod handshake;
 mod openapi;
 mod outage;

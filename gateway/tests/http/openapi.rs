@@ -4,11 +4,20 @@ use std::collections::BTreeSet;
 
 use crate::support::world;
 
-/// What the contract has for direct conversations.
 const ROUTES: &[(&str, &str)] = &[
     ("POST", "/v1/sessions/bootstrap"),
     ("POST", "/v1/conversations/direct"),
     ("GET", "/v1/conversations"),
+    ("POST", "/v1/conversations"),
+    ("PUT", "/v1/conversations/{id}/members/{userId}"),
+    ("DELETE", "/v1/conversations/{id}/members/{userId}"),
+    ("PUT", "/v1/conversations/{id}/title"),
+    ("DELETE", "/v1/conversations/{id}/title"),
+    ("PUT", "/v1/conversations/{id}/timer"),
+    ("DELETE", "/v1/conversations/{id}/timer"),
+    ("PUT", "/v1/conversations/{id}/block"),
+    ("DELETE", "/v1/conversations/{id}/block"),
+    ("GET", "/v1/blocks"),
     ("GET", "/v1/conversations/{id}"),
     ("POST", "/v1/conversations/{id}/messages"),
     ("GET", "/v1/conversations/{id}/messages"),

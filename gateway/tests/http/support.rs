@@ -235,6 +235,20 @@ impl World {
         self.request("POST", path, headers, body).await
     }
 
+    /// Any method, as `user` or as nobody, with a body or without.
+    pub async fn ask(&self, method: &str, path: &str, user: &str, body: Option<&Value>) -> Answer {
+        let authorization = bearer(user);
+        let mut headers = Vec::new();
+        if !user.is_empty() {
+            headers.push(("authorization", authorization.as_str()));
+        }
+        if body.is_some() {
+            headers.push(("content-type", "application/json"));
+        }
+        let body = body.map_or_else(String::new, Value::to_string);
+        self.request(method, path, &headers, body).await
+    }
+
     /// Asks again until the answer is right: the views follow the log by some milliseconds.
     pub async fn until<F: Future<Output = Answer>>(
         &self,

@@ -45,8 +45,8 @@ macro_rules! mine {
          CASE WHEN me.left_version IS NULL THEN raw.title ELSE me.left_title END AS title, \
          CASE WHEN me.left_version IS NULL THEN raw.timer_seconds ELSE 0 END AS timer_seconds, \
          COALESCE(me.left_member_count, raw.member_count) AS member_count, \
-         GREATEST(me.read_seq, LEAST(k.read_through_seq, raw.last_seq)) AS read_seq, \
-         GREATEST(me.delivered_seq, LEAST(k.read_through_seq, raw.last_seq)) AS delivered_seq) c "
+         GREATEST(me.read_seq, LEAST(COALESCE(k.read_through_seq, 0), raw.last_seq)) AS read_seq, \
+         GREATEST(me.delivered_seq, LEAST(COALESCE(k.read_through_seq, 0), raw.last_seq)) AS delivered_seq) c "
     };
 }
 pub(super) use mine;

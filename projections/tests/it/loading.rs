@@ -181,7 +181,7 @@ fn a_loaded_group_or_channel_is_the_fold_of_its_log_and_says_who_sees_what() {
     let mut runner =
         TestRunner::new(Config { cases: 100, failure_persistence: None, ..Config::default() });
     let kinds = prop::sample::select(vec![Kind::Group, Kind::Channel]);
-    let property = |(commands, batch, kind): (Vec<_>, usize, Kind)| {
+    let property = |(commands, batch, kind): (Vec<(usize, Action)>, usize, Kind)| {
         run.set(run.get() + 1);
         runtime.block_on(async {
             let position = parley_projections::checkpoint(&pool, SHARD).await.unwrap();
@@ -210,7 +210,7 @@ fn a_loaded_group_or_channel_is_the_fold_of_its_log_and_says_who_sees_what() {
                 let shown = history(&pool, &id, &reader, Page::After(0), 200).await.unwrap();
                 let summary = summary(&pool, &id, &reader, Log::time_of(0)).await.unwrap();
                 prop_assert_eq!(shown.is_some(), summary.is_some());
-                let shown = shown.map_or(Vec::new(), |page| page.messages);
+                let shown = shown.map_or_else(Vec::new, |page| page.messages);
                 let shown: Vec<u64> =
                     shown.iter().map(|message| message.conversation_seq).collect();
                 let expected: Vec<u64> = seen

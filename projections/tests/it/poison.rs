@@ -118,7 +118,8 @@ async fn the_culprits_are_found_among_many_and_no_other_event_is_lost() {
         let mut all = Vec::new();
         for n in 0..9 {
             let id = direct("ann", &format!("u{n}"));
-            all.push(history(pool, &id, Page::Latest, 200).await.unwrap().messages.len());
+            let page = history(pool, &id, &user("ann"), Page::Latest, 200).await.unwrap();
+            all.push(page.unwrap().messages.len());
         }
         all
     };
