@@ -42,7 +42,7 @@ use self::{
     last_seen::Notes,
     local::Local,
     table::{Table, TableConfig},
-    watchers::Sight,
+    watchers::Onlookers,
 };
 use crate::realtime::{hub::Hub, registry::lock};
 
@@ -213,16 +213,16 @@ impl Presence {
         Gauges {
             here: lock(&self.0.local).len(),
             table: lock(&self.0.table).size(),
-            watchers: self.0.sight().watchers.sessions(),
-            waiting: self.0.sight().queue.len(),
+            watchers: self.0.onlookers().watchers.sessions(),
+            waiting: self.0.onlookers().queue.len(),
             notes: lock(&self.0.notes).len(),
         }
     }
 }
 
 impl Shared {
-    fn sight(&self) -> &Sight {
-        self.hub.sight()
+    fn onlookers(&self) -> &Onlookers {
+        self.hub.onlookers()
     }
 
     fn knows(&self, user: &UserId) -> bool {
@@ -233,7 +233,7 @@ impl Shared {
     fn show(&self, changed: &[UserId]) {
         self.counters.changes.fetch_add(changed.len() as u64, Ordering::Relaxed);
         for user in changed {
-            self.sight().watchers.touch(user.as_str());
+            self.onlookers().watchers.touch(user.as_str());
         }
     }
 }

@@ -34,7 +34,7 @@ const LOOKS: usize = 20;
 pub(super) async fn run(shared: Arc<Shared>, end: CancellationToken) {
     loop {
         let serve = async {
-            let (watches, pairs) = shared.sight().queue.take(SESSIONS).await;
+            let (watches, pairs) = shared.onlookers().queue.take(SESSIONS).await;
             let pause = match shared.serve(&watches, pairs).await {
                 Served::All => return,
                 Served::Behind => LAG,
@@ -42,7 +42,7 @@ pub(super) async fn run(shared: Arc<Shared>, end: CancellationToken) {
             };
             sleep(pause).await;
             for watch in watches.iter().filter(|watch| !watch.is_over()) {
-                shared.sight().queue.push(watch);
+                shared.onlookers().queue.push(watch);
             }
         };
         tokio::select! {
@@ -104,6 +104,7 @@ impl Shared {
         if answered.is_err() {
             return Served::Nothing;
         }
+        self.onlookers().learned.notify_waiters();
         let mut served = Served::All;
         for (Question { user, access, .. }, (watch, round)) in questions.iter().zip(asking) {
             match access {
@@ -131,7 +132,7 @@ impl Shared {
         let Acquaintances { checkpoints, found } = answer.inspect_err(|_| {
             self.counters.failed_lookups.fetch_add(1, Ordering::Relaxed);
         })?;
-        let ties = &self.sight().ties;
+        let ties = &self.onlookers().ties;
         let mut table = lock(&self.table);
         for (question, found) in questions.iter_mut().zip(found) {
             let Question { me, conversation, user, access } = question;
@@ -171,7 +172,7 @@ impl Presence {
         let shared = self.shared();
         let question = |user: &UserId| {
             let mut question = Question::new(me, user.clone(), Access::Unknown);
-            question.access = shared.sight().ties.access(question.conversation.as_ref());
+            question.access = shared.onlookers().ties.access(question.conversation.as_ref());
             question
         };
         let is_open = |question: &Question| match question.access {

@@ -17,7 +17,7 @@ pub struct Watcher {
 impl Watcher {
     pub(super) fn new(presence: Presence, me: UserId) -> Self {
         let watch = Watch::new(me);
-        presence.shared().sight().watchers.opened(&watch);
+        presence.shared().onlookers().watchers.opened(&watch);
         Self { presence, watch }
     }
 
@@ -30,8 +30,8 @@ impl Watcher {
             users.into_iter().filter(|user| named.insert(user.clone())).collect();
         // Waiting first and looking then, so that no event is missed between.
         self.watch.replace(users.iter().cloned());
-        shared.sight().watchers.add(&self.watch, &users);
-        shared.sight().reconsider(&self.watch, None);
+        shared.onlookers().watchers.add(&self.watch, &users);
+        shared.onlookers().reconsider(&self.watch, None);
         self.ask();
     }
 
@@ -51,14 +51,14 @@ impl Watcher {
     fn ask(&self) {
         let shared = self.presence.shared();
         if !self.watch.unsettled(|user| shared.knows(user)).is_empty() {
-            shared.sight().queue.push(&self.watch);
+            shared.onlookers().queue.push(&self.watch);
         }
     }
 
     fn let_go(&self) {
         let shared = self.presence.shared();
         let users = self.watch.users();
-        shared.sight().watchers.remove(&self.watch, &users);
+        shared.onlookers().watchers.remove(&self.watch, &users);
     }
 }
 
@@ -66,6 +66,6 @@ impl Drop for Watcher {
     fn drop(&mut self) {
         self.watch.finish();
         self.let_go();
-        self.presence.shared().sight().watchers.closed(&self.watch);
+        self.presence.shared().onlookers().watchers.closed(&self.watch);
     }
 }

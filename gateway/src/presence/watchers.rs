@@ -20,13 +20,15 @@ const MAX_PAIRS: usize = 1_000;
 
 /// What the hub and presence share: who watches whom, and who may.
 #[derive(Debug, Default)]
-pub struct Sight {
+pub struct Onlookers {
     pub ties: Ties,
     pub watchers: Watchers,
     pub queue: Queue,
+    /// Something was found out that somebody who types may wait for.
+    pub learned: Notify,
 }
 
-impl Sight {
+impl Onlookers {
     /// A message was sent between two people; `is_free`: not while one blocks the other.
     pub fn talked(&self, conversation: &str, [lo, hi]: [&str; 2], is_free: bool) {
         if self.ties.talked(conversation, is_free) {
@@ -241,38 +243,38 @@ mod tests {
 
     #[tokio::test]
     async fn a_stranger_is_one_until_the_first_message() {
-        let sight = Sight::default();
+        let onlookers = Onlookers::default();
         let watch = Watch::new(user("bob"));
-        sight.watchers.opened(&watch);
+        onlookers.watchers.opened(&watch);
         watch.replace([user("eve")]);
-        sight.watchers.add(&watch, &[user("eve")]);
+        onlookers.watchers.add(&watch, &[user("eve")]);
         watch.decide("eve", Access::Denied, watch.round());
-        sight.talked("d.bob.eva", ["bob", "eva"], true);
+        onlookers.talked("d.bob.eva", ["bob", "eva"], true);
         assert_eq!(shown(&watch), 0);
-        sight.talked("d.bob.eve", ["bob", "eve"], true);
+        onlookers.talked("d.bob.eve", ["bob", "eve"], true);
         assert_eq!(shown(&watch), 1);
-        sight.blocking("d.bob.eve", ["bob", "eve"], true, (0, 1));
+        onlookers.blocking("d.bob.eve", ["bob", "eve"], true, (0, 1));
         // It is told once that there is nothing to be seen any more.
         assert_eq!((shown(&watch), shown(&watch)), (1, 0));
-        sight.watchers.remove(&watch, &[user("eve")]);
-        sight.watchers.closed(&watch);
-        assert!(lock(&sight.watchers.of).is_empty() && lock(&sight.watchers.by).is_empty());
+        onlookers.watchers.remove(&watch, &[user("eve")]);
+        onlookers.watchers.closed(&watch);
+        assert!(lock(&onlookers.watchers.of).is_empty() && lock(&onlookers.watchers.by).is_empty());
     }
 
     #[tokio::test]
     async fn who_leaves_a_group_is_asked_about_again() {
-        let sight = Sight::default();
+        let onlookers = Onlookers::default();
         let (watch, own) = (Watch::new(user("bob")), Watch::new(user("eve")));
         for (watch, whom) in [(&watch, "eve"), (&own, "bob")] {
-            sight.watchers.opened(watch);
+            onlookers.watchers.opened(watch);
             watch.replace([user(whom)]);
-            sight.watchers.add(watch, &[user(whom)]);
+            onlookers.watchers.add(watch, &[user(whom)]);
             watch.decide(whom, Access::Allowed, watch.round());
             assert_eq!(shown(watch), 1);
         }
         let answered_before = own.round();
-        sight.moved("eve", (0, 9));
-        let (asked, _) = sight.queue.take(8).await;
+        onlookers.moved("eve", (0, 9));
+        let (asked, _) = onlookers.queue.take(8).await;
         assert_eq!(asked.len(), 2);
         // An answer to what was asked before counts no more.
         own.decide("bob", Access::Allowed, answered_before);

@@ -26,7 +26,7 @@ use super::{
     token::{Codec, Positions},
     typing::Wanted,
 };
-use crate::presence::watchers::Sight;
+use crate::presence::watchers::Onlookers;
 
 /// What a hub is made with.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +43,7 @@ pub struct Hub {
     codec: Codec,
     shards: Box<[Shard]>,
     registry: Registry,
-    sight: Sight,
+    onlookers: Onlookers,
     counters: Counters,
     ready: Notify,
     /// Once true, [`Hub::is_ready`] need not look any more.
@@ -146,7 +146,7 @@ impl Hub {
             codec,
             shards: shards.collect(),
             registry: Registry::default(),
-            sight: Sight::default(),
+            onlookers: Onlookers::default(),
             counters: Counters::default(),
             ready: Notify::new(),
             was_ready: AtomicBool::new(false),
@@ -171,8 +171,8 @@ impl Hub {
     }
 
     /// Who watches whom, and who may.
-    pub fn sight(&self) -> &Sight {
-        &self.sight
+    pub fn onlookers(&self) -> &Onlookers {
+        &self.onlookers
     }
 
     pub fn counters(&self) -> &Counters {
@@ -270,15 +270,15 @@ impl Hub {
     fn tell(&self, place: (u16, u64), event: &Routed<'_>) {
         match (event.audience, event.tie, &event.change) {
             (Audience::Both { conversation, users }, Some(Tie::Talked { is_free }), _) => {
-                self.sight.talked(conversation, users, is_free);
+                self.onlookers.talked(conversation, users, is_free);
             }
             (Audience::Both { conversation, users }, Some(Tie::Blocking { begins }), _) => {
-                self.sight.blocking(conversation, users, begins, place);
+                self.onlookers.blocking(conversation, users, begins, place);
             }
             // Channels make no acquaintances.
             (Audience::Members(group), _, Some(change)) if group.starts_with("g.") => {
                 for user in change.users() {
-                    self.sight.moved(user, place);
+                    self.onlookers.moved(user, place);
                 }
             }
             (Audience::Both { .. } | Audience::One(_) | Audience::Members(_), _, _) => {}

@@ -297,7 +297,7 @@ fn a_burst_of_cursors_is_two_commands_and_each_is_answered() {
 #[test]
 fn typing_is_told_once_a_second_and_its_end_once() {
     let mut rig = Rig::open();
-    rig.hub.sight().talked("d.alice.bob", ["alice", "bob"], true);
+    rig.hub.onlookers().talked("d.alice.bob", ["alice", "bob"], true);
     let told = |rig: &mut Rig, typing: bool| {
         rig.say(&json!({"type":"typing","conversationId":"d.alice.bob","typing":typing}));
         rig.out.next_effect().is_some()

@@ -2,13 +2,14 @@
 
 use std::{
     collections::HashSet,
-    sync::{Mutex, atomic::Ordering},
+    sync::{Arc, Mutex, atomic::Ordering},
+    time::Duration,
 };
 
 use parley_domain::{ConversationId, Kind, UserId};
 use parley_nats::subjects::shard_of;
 use smol_str::SmolStr;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::timeout};
 
 use super::{
     hub::{Hub, Loaded, Unknown},
@@ -30,7 +31,12 @@ pub enum MayType {
     Unheard,
     /// For them there is no such conversation.
     Stranger,
+    /// It is being asked.
+    Unknown,
 }
+
+/// How long somebody who types is kept waiting for an answer; then it is left out.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Groups of one shard in which somebody types, and whose members are not here.
 #[derive(Debug, Default)]
@@ -64,23 +70,38 @@ impl Hub {
     pub fn may_type(&self, conversation: &ConversationId, user: &UserId) -> MayType {
         match conversation.kind() {
             Kind::Direct if listener(conversation, user.as_str()).is_none() => MayType::Stranger,
-            Kind::Direct => match self.sight().ties.get(conversation.as_str()) {
+            Kind::Direct => match self.onlookers().ties.get(conversation.as_str()) {
                 Some(Tie::Strangers | Tie::Talked) => MayType::Told,
                 Some(Tie::Blocked) => MayType::Unheard,
-                // By the next time it is known.
                 None => {
-                    self.sight().queue.want(conversation);
-                    MayType::Unheard
+                    self.onlookers().queue.want(conversation);
+                    MayType::Unknown
                 }
             },
             Kind::Group => match self.is_member(conversation, user) {
                 Some(false) => MayType::Stranger,
-                // Each gateway asks for itself, and by the next time it knows.
-                Some(true) | None => MayType::Told,
+                Some(true) => MayType::Told,
+                None => MayType::Unknown,
             },
             // There may be any number of readers.
             Kind::Channel => MayType::Unheard,
         }
+    }
+
+    /// The same, once it is known; bounded in time.
+    pub async fn may_type_soon(&self, conversation: &ConversationId, user: &UserId) -> MayType {
+        let known = async {
+            loop {
+                let learned = self.onlookers().learned.notified();
+                tokio::pin!(learned);
+                learned.as_mut().enable();
+                match self.may_type(conversation, user) {
+                    MayType::Unknown => learned.await,
+                    known @ (MayType::Told | MayType::Unheard | MayType::Stranger) => return known,
+                }
+            }
+        };
+        timeout(PATIENCE, known).await.unwrap_or(MayType::Unknown)
     }
 
     /// Passes on to those who are connected here that somebody types.
@@ -92,7 +113,7 @@ impl Hub {
     ) {
         match conversation.kind() {
             Kind::Direct => {
-                if self.sight().ties.get(conversation.as_str()) == Some(Tie::Blocked) {
+                if self.onlookers().ties.get(conversation.as_str()) == Some(Tie::Blocked) {
                     return;
                 }
                 let listener = listener(conversation, by.as_str());
@@ -121,7 +142,7 @@ impl Hub {
         known
     }
 
-    fn members_here(&self, group: &ConversationId) -> std::sync::Arc<HashSet<SmolStr>> {
+    fn members_here(&self, group: &ConversationId) -> Arc<HashSet<SmolStr>> {
         let shard = self.shard(shard_of(group, self.shards()));
         shard.and_then(|shard| lock(&shard.past).members().here(group.as_str())).unwrap_or_default()
     }
@@ -139,5 +160,6 @@ impl Hub {
     pub fn bring(&self, shard: u16, loaded: Vec<Loaded>) {
         let Some(state) = self.shard(shard) else { return };
         self.remember(state, &[], loaded);
+        self.onlookers().learned.notify_waiters();
     }
 }
