@@ -1,20 +1,25 @@
 //! What backend services may ask on `dm.cmd.<verb>`, and how it is answered.
 
+mod account;
+
 use async_nats::{
     HeaderMap,
     service::{NATS_SERVICE_ERROR, NATS_SERVICE_ERROR_CODE, Request as ServiceRequest},
 };
-use parley_domain::{Action, Actor, Answer, ConversationId, DeviceId, Scope, UserId, account};
+use parley_domain::{
+    Action, Actor, Answer, ConversationId, DeviceId, Scope, UserId, account as account_log,
+};
 use parley_nats::subjects::{ACTOR_HEADER, DEVICE_HEADER, TRACEPARENT_HEADER};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use smol_str::SmolStr;
 use uuid::Uuid;
 
+use self::account::AccountVerb;
 use crate::{
     api::{
         ChangeRole, CreateConversation, Created, DeliveryCursor, DeliveryCursorMoved, Done,
-        MessageAccepted, NamedMember, PutMember, ReadCursor, ReadCursorMoved, RegisterDevice,
-        Rename, SendMessage, SetTimer, UnlinkDevice, device,
+        MessageAccepted, NamedMember, PutMember, ReadCursor, ReadCursorMoved, Rename, SendMessage,
+        SetTimer, device,
     },
     client::Client,
     problem::{Code, Problem},
@@ -35,26 +40,27 @@ pub(crate) enum Verb {
     ConversationTimer,
     ConversationBlock,
     ConversationUnblock,
-    DeviceRegister,
-    DeviceUnlink,
+    /// Of the actor's account.
+    Account(AccountVerb),
 }
 
 impl Verb {
-    pub const ALL: [Self; 13] = [
-        Self::MessageSend,
-        Self::CursorRead,
-        Self::CursorDelivered,
-        Self::ConversationCreate,
-        Self::MemberAdd,
-        Self::MemberRemove,
-        Self::MemberRole,
-        Self::ConversationRename,
-        Self::ConversationTimer,
-        Self::ConversationBlock,
-        Self::ConversationUnblock,
-        Self::DeviceRegister,
-        Self::DeviceUnlink,
-    ];
+    pub fn all() -> impl Iterator<Item = Self> {
+        let of_conversations = [
+            Self::MessageSend,
+            Self::CursorRead,
+            Self::CursorDelivered,
+            Self::ConversationCreate,
+            Self::MemberAdd,
+            Self::MemberRemove,
+            Self::MemberRole,
+            Self::ConversationRename,
+            Self::ConversationTimer,
+            Self::ConversationBlock,
+            Self::ConversationUnblock,
+        ];
+        of_conversations.into_iter().chain(AccountVerb::ALL.map(Self::Account))
+    }
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -69,8 +75,7 @@ impl Verb {
             Self::ConversationTimer => "conversation.timer",
             Self::ConversationBlock => "conversation.block",
             Self::ConversationUnblock => "conversation.unblock",
-            Self::DeviceRegister => "device.register",
-            Self::DeviceUnlink => "device.unlink",
+            Self::Account(verb) => verb.as_str(),
         }
     }
 }
@@ -173,16 +178,9 @@ async fn execute(
         Verb::ConversationUnblock => {
             written(&done(client.execute(addressed(body, caller, Action::Unblock)?).await?)?)
         }
-        Verb::DeviceRegister => {
-            let RegisterDevice { device_id, platform } = json(body)?;
-            let device_id = DeviceId::parse(&device_id)?;
-            let action = account::Action::RegisterDevice { device_id, platform, renews: None };
-            written(&Done::from(client.execute(caller.of_account(action)).await?))
-        }
-        Verb::DeviceUnlink => {
-            let UnlinkDevice { device_id } = json(body)?;
-            let action = account::Action::UnlinkDevice { device_id: DeviceId::parse(&device_id)? };
-            written(&Done::from(client.execute(caller.of_account(action)).await?))
+        Verb::Account(verb) => {
+            let request = caller.of_account(verb.action(body)?);
+            account::written(client.execute(request).await?)
         }
     }
 }
@@ -207,7 +205,7 @@ impl Caller {
         Ok(self)
     }
 
-    fn of_account(self, action: account::Action) -> AccountRequest {
+    fn of_account(self, action: account_log::Action) -> AccountRequest {
         AccountRequest::new(self.actor, action, self.traceparent)
     }
 }

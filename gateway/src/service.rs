@@ -145,6 +145,7 @@ async fn state(
         origins,
         public_url: config.public_url,
         limits: config.limits,
+        vapid_public_key: config.vapid_public_key,
         serves_metrics,
         nats,
         pool,

@@ -1,5 +1,6 @@
 //! What the gateway asks of the views. One file a query; each is bounded in time and in rows.
 
+mod account;
 mod blocks;
 mod crowd;
 mod devices;
@@ -11,6 +12,9 @@ mod rows;
 mod summary;
 mod sync;
 
+pub use account::{
+    AccountState, ShownTo, account_version, contact, contacts, endpoints, settings, shown_to,
+};
 pub use blocks::blocks;
 pub use crowd::{Crowd, crowds};
 pub use devices::{AccountDevices, Standing, devices, standing};
@@ -18,5 +22,5 @@ pub use history::{HistoryPage, MAX_HISTORY_MESSAGES, Page, history};
 pub use inbox::{Filter, InboxCursor, InboxPage, InvalidCursor, MAX_INBOX_CONVERSATIONS, inbox};
 pub use presence::{Acquaintance, Acquaintances, Pair, acquaintances, note_last_seen};
 pub use receipts::{Receipts, receipts};
-pub use summary::summary;
+pub use summary::{is_participant, summary};
 pub use sync::{SyncConversation, SyncCursor, SyncLimits, SyncPage, sync_page};

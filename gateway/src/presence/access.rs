@@ -1,7 +1,9 @@
 //! Who may see whose presence: the one place that decides.
 //!
 //! Two people who have talked, and the members of a common group; but never while one of two has
-//! blocked the other. Channels make no acquaintances. Everybody else is told nothing, whether the
+//! blocked the other. Channels make no acquaintances. What people wish of their own
+//! visibility is in their settings, which [`Accounts`](crate::accounts::Accounts) knows; both have
+//! to agree. Everybody else is told nothing, whether the
 //! person is there, is not, or does not exist.
 //!
 //! What is between two people is known from the log's tail or from the database; who shares a group

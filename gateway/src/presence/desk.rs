@@ -15,11 +15,11 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Presence, Shared, Shown,
+    Presence, Shared, Shown, Sight,
     access::{Access, Tie},
     watch::Watch,
 };
-use crate::realtime::registry::lock;
+use crate::{accounts, realtime::registry::lock};
 
 /// Sessions a question; each asks about a hundred people at most.
 const SESSIONS: usize = 64;
@@ -85,7 +85,8 @@ impl Shared {
             // First, so that whatever is watched from now on is asked about again.
             watch.unclaim();
             let round = watch.round();
-            for (user, access) in watch.unsettled(|user| self.knows(user)) {
+            let me = watch.me();
+            for (user, access) in watch.unsettled(|user| self.knows(me, user)) {
                 questions.push(Question::new(watch.me(), user, access));
                 asking.push((watch, round));
             }
@@ -105,7 +106,15 @@ impl Shared {
             return Served::Nothing;
         }
         self.onlookers().learned.notify_waiters();
-        let mut served = Served::All;
+        // Views that are behind what people wish are asked again, too.
+        let is_settled = |question: &Question| {
+            question.access != Access::Allowed
+                || self.allows(&question.me, &question.user).is_some()
+        };
+        let mut served = match questions.iter().all(is_settled) {
+            true => Served::All,
+            false => Served::Behind,
+        };
         for (Question { user, access, .. }, (watch, round)) in questions.iter().zip(asking) {
             match access {
                 Access::Unknown => served = Served::Behind,
@@ -130,6 +139,13 @@ impl Shared {
         let asked: Vec<_> = asked.collect();
         let answer = queries::acquaintances(&self.pool, self.hub.shards(), &asked).await;
         let Acquaintances { checkpoints, found } = answer.inspect_err(|_| {
+            self.counters.failed_lookups.fetch_add(1, Ordering::Relaxed);
+        })?;
+        let wishes: Vec<accounts::Pair> = questions
+            .iter()
+            .map(|Question { me, user, .. }| accounts::Pair { shown: user.clone(), to: me.clone() })
+            .collect();
+        self.accounts.learn(&wishes).await.inspect_err(|_| {
             self.counters.failed_lookups.fetch_add(1, Ordering::Relaxed);
         })?;
         let ties = &self.onlookers().ties;
@@ -177,13 +193,17 @@ impl Presence {
         };
         let is_open = |question: &Question| match question.access {
             Access::Unknown => true,
-            Access::Allowed => !shared.knows(&question.user),
+            Access::Allowed => !shared.knows(me, &question.user),
             Access::Denied => false,
         };
         let (mut open, mut known): (Vec<_>, Vec<_>) = users.iter().map(question).partition(is_open);
         for look in 1..=LOOKS {
             if let Err(failure) = shared.look_up(&mut open).await {
-                if open.iter().any(|question| question.access == Access::Unknown) {
+                let is_open = |question: &Question| {
+                    question.access == Access::Unknown
+                        || shared.allows(me, &question.user).is_none()
+                };
+                if open.iter().any(is_open) {
                     return Err(failure);
                 }
                 tracing::debug!(%failure, "times of presence are left out");
@@ -196,9 +216,9 @@ impl Presence {
         }
         known.append(&mut open);
         let allowed = known.into_iter().filter(|question| question.access == Access::Allowed);
-        let shown = allowed.filter_map(|Question { user, .. }| {
-            let shown = self.shown(&user, true)?;
-            Some((user, shown))
+        let shown = allowed.filter_map(|Question { user, .. }| match self.sight(me, &user, true) {
+            Sight::Seen(shown) => Some((user, shown)),
+            Sight::Hidden | Sight::Unknown => None,
         });
         Ok(shown.collect())
     }

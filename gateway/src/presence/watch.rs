@@ -9,7 +9,7 @@ use std::sync::{
 use parley_domain::{Timestamp, UserId};
 use tokio::sync::Notify;
 
-use super::{access::Access, table::Shown};
+use super::{Sight, access::Access, table::Shown};
 use crate::realtime::{
     protocol::{self, Frame},
     registry::lock,
@@ -176,13 +176,9 @@ impl Watch {
     }
 
     /// Frames for what has changed since the last time. `present`: what may be said of somebody
-    /// now; `None` if it is not known yet, and there will be a touch once it is. Of somebody who may
+    /// now; if it is not known yet, there will be a touch once it is. Of somebody who may
     /// be seen no longer, it is told that there is nothing to be seen.
-    pub(super) fn take(
-        &self,
-        present: impl Fn(&UserId) -> Option<Shown>,
-        mut give: impl FnMut(Frame),
-    ) {
+    pub(super) fn take(&self, present: impl Fn(&UserId) -> Sight, mut give: impl FnMut(Frame)) {
         for person in lock(&self.people).iter_mut() {
             if !person.is_due {
                 continue;
@@ -190,8 +186,9 @@ impl Watch {
             let presence = match person.access {
                 Access::Unknown => continue,
                 Access::Allowed => match present(&person.user) {
-                    Some(presence) => Some(presence),
-                    None => continue,
+                    Sight::Unknown => continue,
+                    Sight::Hidden => None,
+                    Sight::Seen(presence) => Some(presence),
                 },
                 Access::Denied => None,
             };
@@ -223,7 +220,8 @@ mod tests {
 
     fn told(watch: &Watch, presence: Option<Shown>) -> Vec<String> {
         let mut frames = Vec::new();
-        watch.take(|_| presence, |frame| frames.push(frame.to_string()));
+        let sight = presence.map_or(Sight::Unknown, Sight::Seen);
+        watch.take(|_| sight, |frame| frames.push(frame.to_string()));
         frames
     }
 
@@ -268,6 +266,25 @@ mod tests {
         assert_eq!(told(&watch, online), [frame]);
         watch.touch("bob");
         assert_eq!(told(&watch, online).len(), 0);
+    }
+
+    #[test]
+    fn whoever_hides_is_offline_once_and_never_was_to_those_who_did_not_know() {
+        let watch = Watch::new(user("me"));
+        watch.replace([user("bob")]);
+        watch.decide("bob", Access::Allowed, 0);
+        let told = |sight| {
+            watch.touch("bob");
+            let mut frames = Vec::new();
+            watch.take(|_| sight, |frame| frames.push(frame.to_string()));
+            frames
+        };
+        assert_eq!(told(Sight::Hidden).len(), 0);
+        assert_eq!(told(Sight::Seen(Shown::Online)).len(), 1);
+        let frame = r#"{"type":"presence","userId":"bob","state":"offline"}"#;
+        assert_eq!(told(Sight::Hidden), [frame]);
+        assert_eq!(told(Sight::Hidden).len(), 0);
+        assert_eq!(told(Sight::Seen(Shown::Online)).len(), 1);
     }
 
     #[test]

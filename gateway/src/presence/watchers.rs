@@ -229,7 +229,10 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::access::Access, *};
+    use super::{
+        super::{Sight, access::Access, table::Shown},
+        *,
+    };
 
     fn user(name: &str) -> UserId {
         UserId::parse(name).unwrap()
@@ -237,7 +240,7 @@ mod tests {
 
     fn shown(watch: &Watch) -> usize {
         let mut frames = 0;
-        watch.take(|_| Some(super::super::table::Shown::Online), |_| frames += 1);
+        watch.take(|_| Sight::Seen(Shown::Online), |_| frames += 1);
         frames
     }
 

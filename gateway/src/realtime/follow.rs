@@ -13,21 +13,29 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::{hub::Hub, loading::Loader, protocol, routing::Logged};
-use crate::devices::Devices;
+use crate::{accounts::Accounts, devices::Devices, presence::Presence};
 
 const BATCH: usize = 512;
 const RESUBSCRIBE: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_millis(250);
 
+/// Who is told what a shard's log says.
+pub struct Told {
+    pub hub: Arc<Hub>,
+    pub devices: Arc<Devices>,
+    pub accounts: Arc<Accounts>,
+    pub presence: Presence,
+}
+
 /// Follows a shard from the position behind which the hub's ring begins, until `end`.
 pub async fn shard(
-    hub: Arc<Hub>,
-    devices: Arc<Devices>,
+    told: Told,
     connection: Connection,
     mut loader: Loader,
     shard: u16,
     end: CancellationToken,
 ) {
+    let Told { hub, devices, accounts, presence } = told;
     let after = hub.positions().get(usize::from(shard)).copied().unwrap_or_default();
     let mut tail = Tail::open(&connection, shard, after, TailOptions::default());
     loop {
@@ -44,6 +52,9 @@ pub async fn shard(
         // First: whoever is told of an unlink by this gateway finds it done here.
         for message in &batch {
             devices.observe(shard, message);
+            if let Some(user) = accounts.observe(message) {
+                presence.reconsider(&user);
+            }
         }
         let logged = batch.iter().map(|message| Logged {
             position: message.position,

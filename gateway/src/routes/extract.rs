@@ -5,13 +5,16 @@ use std::convert::Infallible;
 use axum::{
     Json,
     body::Body,
-    extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request},
+    extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request as HttpRequest},
     http::{HeaderMap, header, request::Parts},
 };
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use parley_domain::{ConversationId, DeviceId, Kind, UserId};
+use parley_commands::{Request, api};
+use parley_domain::{Action, ConversationId, DeviceId, Kind, UserId};
+use parley_projections::queries;
 use serde::de::DeserializeOwned;
+use uuid::Uuid;
 
 use crate::{
     auth::{Identity, request},
@@ -63,6 +66,40 @@ impl FromRequestParts<AppState> for Member {
     }
 }
 
+/// A caller and the conversation of the path, which they are or were a member of: what is noted of it
+/// in their own account is not decided by the conversation.
+pub struct Participant {
+    pub caller: Identity,
+    pub conversation_id: ConversationId,
+}
+
+impl FromRequestParts<AppState> for Participant {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let Member { caller, conversation_id } = Member::from_request_parts(parts, state).await?;
+        let is_known = match conversation_id.kind() {
+            Kind::Direct => true,
+            Kind::Group | Kind::Channel => {
+                queries::is_participant(&state.pool, &conversation_id, &caller.user_id)
+                    .await
+                    .unwrap_or(false)
+            }
+        };
+        if !is_known {
+            // The views may be behind, or away. This changes nothing, and strangers are refused.
+            let request = Request {
+                conversation_id: conversation_id.clone(),
+                actor: caller.actor(),
+                action: Action::MarkDelivered { through_seq: 0 },
+                traceparent: None,
+            };
+            state.commands.execute(request).await?;
+        }
+        Ok(Self { caller, conversation_id })
+    }
+}
+
 /// The `{seq}` of the path.
 pub struct Seq(pub u64);
 
@@ -82,6 +119,18 @@ impl FromRequestParts<AppState> for Seq {
     }
 }
 
+/// The `{deviceId}` of the path.
+pub struct NamedDevice(pub DeviceId);
+
+impl FromRequestParts<AppState> for NamedDevice {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let text = path_parameter(parts, state, "deviceId").await.unwrap_or_default();
+        Ok(Self(DeviceId::parse(&text)?))
+    }
+}
+
 /// The `{userId}` of the path.
 pub struct NamedUser(pub UserId);
 
@@ -94,15 +143,16 @@ impl FromRequestParts<AppState> for NamedUser {
     }
 }
 
-/// The `{deviceId}` of the path.
-pub struct NamedDevice(pub DeviceId);
+/// The `{endpointId}` of the path.
+pub struct NamedEndpoint(pub Uuid);
 
-impl FromRequestParts<AppState> for NamedDevice {
+impl FromRequestParts<AppState> for NamedEndpoint {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let text = path_parameter(parts, state, "deviceId").await.unwrap_or_default();
-        Ok(Self(DeviceId::parse(&text)?))
+        let text = path_parameter(parts, state, "endpointId").await.unwrap_or_default();
+        let named = api::NamedEndpoint { endpoint_id: text.into() };
+        Ok(Self(named.parse()?))
     }
 }
 
@@ -149,9 +199,29 @@ pub struct JsonBody<T>(pub T);
 impl<T: DeserializeOwned> FromRequest<AppState> for JsonBody<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+    async fn from_request(request: HttpRequest, state: &AppState) -> Result<Self, ApiError> {
         let is_json = is_json(request.headers());
         let bytes = read(request.into_body(), state.limits.body_bytes).await?;
+        if !is_json {
+            return Err(ApiError::not_json());
+        }
+        let Json(value) = Json::from_bytes(&bytes)?;
+        Ok(Self(value))
+    }
+}
+
+/// As [`JsonBody`]; no body at all says nothing.
+pub struct OptionalBody<T>(pub T);
+
+impl<T: DeserializeOwned + Default> FromRequest<AppState> for OptionalBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: HttpRequest, state: &AppState) -> Result<Self, ApiError> {
+        let is_json = is_json(request.headers());
+        let bytes = read(request.into_body(), state.limits.body_bytes).await?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
         if !is_json {
             return Err(ApiError::not_json());
         }

@@ -26,7 +26,7 @@ enum Access {
     /// The caller's own: there is nobody else's to name.
     Own,
     Conversation {
-        body: fn() -> Option<Value>,
+        body: fn() -> Value,
         group: Statuses,
         channel: Statuses,
         /// For either of the two; a stranger is answered 404.
@@ -36,35 +36,39 @@ enum Access {
 
 use Access::{Conversation, Open, Own};
 
-fn no_body() -> Option<Value> {
-    None
+fn no_body() -> Value {
+    Value::Null
 }
 
-fn empty() -> Option<Value> {
-    Some(json!({}))
+fn empty() -> Value {
+    json!({})
 }
 
-fn message() -> Option<Value> {
-    Some(json!({"clientMessageId": "again", "body": {"kind": "text", "text": "hi"}}))
+fn message() -> Value {
+    json!({"clientMessageId": "again", "body": {"kind": "text", "text": "hi"}})
 }
 
-fn title() -> Option<Value> {
-    Some(json!({"title": "Another"}))
+fn title() -> Value {
+    json!({"title": "Another"})
 }
 
-fn timer() -> Option<Value> {
-    Some(json!({"seconds": 86_400}))
+fn timer() -> Value {
+    json!({"seconds": 86_400})
 }
 
-fn read() -> Option<Value> {
-    Some(json!({"readThroughSeq": 1}))
+fn draft() -> Value {
+    json!({"text": "almost"})
 }
 
-fn delivered() -> Option<Value> {
-    Some(json!({"deliveredThroughSeq": 1}))
+fn read() -> Value {
+    json!({"readThroughSeq": 1})
 }
 
-fn both(body: fn() -> Option<Value>, statuses: Statuses, direct: u16) -> Access {
+fn delivered() -> Value {
+    json!({"deliveredThroughSeq": 1})
+}
+
+fn both(body: fn() -> Value, statuses: Statuses, direct: u16) -> Access {
     Conversation { body, group: statuses, channel: statuses, direct }
 }
 
@@ -93,7 +97,24 @@ fn table() -> Vec<(&'static str, &'static str, Access)> {
         ("DELETE", "/v1/conversations/{id}/timer", both(no_body, LEAD, 200)),
         ("PUT", "/v1/conversations/{id}/block", both(no_body, NOBODY, 200)),
         ("DELETE", "/v1/conversations/{id}/block", both(no_body, NOBODY, 200)),
+        ("PUT", "/v1/conversations/{id}/mute", both(no_body, READ, 200)),
+        ("DELETE", "/v1/conversations/{id}/mute", both(no_body, READ, 200)),
+        ("PUT", "/v1/conversations/{id}/pin", both(no_body, READ, 200)),
+        ("DELETE", "/v1/conversations/{id}/pin", both(no_body, READ, 200)),
+        ("PUT", "/v1/conversations/{id}/archive", both(no_body, READ, 200)),
+        ("DELETE", "/v1/conversations/{id}/archive", both(no_body, READ, 200)),
+        ("PUT", "/v1/conversations/{id}/draft", both(draft, READ, 200)),
+        ("DELETE", "/v1/conversations/{id}/draft", both(no_body, READ, 200)),
         ("POST", "/v1/conversations", Own),
+        ("GET", "/v1/contacts", Own),
+        ("GET", "/v1/contacts/{userId}", Own),
+        ("PUT", "/v1/contacts/{userId}", Own),
+        ("DELETE", "/v1/contacts/{userId}", Own),
+        ("GET", "/v1/settings", Own),
+        ("PUT", "/v1/settings", Own),
+        ("GET", "/v1/notification-endpoints", Own),
+        ("POST", "/v1/notification-endpoints", Own),
+        ("DELETE", "/v1/notification-endpoints/{endpointId}", Own),
         ("POST", "/v1/conversations/direct", Own),
         ("GET", "/v1/conversations", Own),
         ("GET", "/v1/blocks", Own),
@@ -126,13 +147,14 @@ async fn make(world: &World, kind: &str, tag: &str) -> String {
     let created = world.post("/v1/conversations", &owner, &body).await.ok(201);
     let id = created["conversationId"].as_str().unwrap().to_owned();
     let path = format!("/v1/conversations/{id}");
-    let admin = Some(json!({"role": "admin"}));
+    let admin = json!({"role": "admin"});
     let (former, member) = (name("former"), name("admin"));
     let members = format!("{path}/members");
-    world.ask("PUT", &format!("{members}/{member}"), &owner, admin.as_ref()).await.ok(200);
+    world.send("PUT", &format!("{members}/{member}"), &owner, &admin).await.ok(200);
     let first = json!({"clientMessageId": "first", "body": {"kind": "text", "text": "hi"}});
     world.post(&format!("{path}/messages"), &owner, &first).await.ok(202);
-    let left = world.ask("DELETE", &format!("{members}/{former}"), &former, None).await.ok(200);
+    let left =
+        world.send("DELETE", &format!("{members}/{former}"), &former, &Value::Null).await.ok(200);
     world.get_until(&path, &owner, |summary| summary["version"] == left["version"]).await;
     id
 }
@@ -174,7 +196,7 @@ async fn every_route_has_its_row() {
 #[tokio::test]
 async fn without_signing_in_there_is_nothing() {
     for (method, path, access) in table() {
-        let answer = world().ask(method, &filled(path, "d.a.b", "a"), "", Some(&json!({}))).await;
+        let answer = world().send(method, &filled(path, "d.a.b", "a"), "", &json!({})).await;
         match access {
             Open => assert_ne!(answer.status, 401, "{method} {path}"),
             Own | Conversation { .. } => answer.refused(401, "unauthenticated"),
@@ -198,7 +220,7 @@ async fn everybody_tries(kind: &str, tag: &str) {
             };
             let path = filled(path, &id, &other);
             let caller = format!("{tag}_{who}");
-            let answer = world.ask(method, &path, &caller, body().as_ref()).await;
+            let answer = world.send(method, &path, &caller, &body()).await;
             if status < 400 {
                 assert_eq!(answer.status, status, "{method} {path} as {who}: {answer:?}");
             } else {
@@ -231,9 +253,9 @@ async fn in_a_direct_conversation_there_are_two_and_nobody_else() {
         let shown = |summary: &Value| summary["lastSeq"] == 1;
         world.get_until(&format!("/v1/conversations/{id}"), &one, shown).await;
         let path = filled(path, &id, "somebody");
-        world.ask(method, &path, "acd_stranger", body().as_ref()).await.refused(404, "not_found");
+        world.send(method, &path, "acd_stranger", &body()).await.refused(404, "not_found");
         for caller in [&one, &other] {
-            let answer = world.ask(method, &path, caller, body().as_ref()).await;
+            let answer = world.send(method, &path, caller, &body()).await;
             if direct < 400 {
                 assert_eq!(answer.status, direct, "{method} {path}: {answer:?}");
             } else {

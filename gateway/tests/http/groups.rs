@@ -27,8 +27,8 @@ async fn a_group_lives() {
     let member = |name: &str| format!("{path}/members/{name}");
     world.post(&messages, "grp_mia", &text("1", "one")).await.ok(202);
     let admin = json!({"role": "admin"});
-    world.ask("PUT", &member("grp_adam"), "grp_olga", Some(&admin)).await.ok(200);
-    world.ask("PUT", &member("grp_joe"), "grp_adam", Some(&json!({}))).await.ok(200);
+    world.send("PUT", &member("grp_adam"), "grp_olga", &admin).await.ok(200);
+    world.send("PUT", &member("grp_joe"), "grp_adam", &json!({})).await.ok(200);
     world.post(&messages, "grp_joe", &text("1", "two")).await.ok(202);
     let summary = world.get_until(&path, "grp_joe", |summary| summary["lastSeq"] == 2).await;
     assert_eq!((&summary["title"], &summary["memberCount"]), (&json!("Flea market"), &json!(4)));
@@ -43,11 +43,11 @@ async fn a_group_lives() {
     assert_eq!(seqs(&world.get(&messages, "grp_joe").await.ok(200)), [2]);
     assert_eq!(seqs(&world.get(&messages, "grp_mia").await.ok(200)), [1, 2]);
     world
-        .ask("PUT", &format!("{path}/title"), "grp_mia", Some(&json!({"title": "Mine"})))
+        .send("PUT", &format!("{path}/title"), "grp_mia", &json!({"title": "Mine"}))
         .await
         .refused(403, "forbidden");
     let title = json!({"title": "  Saturday market "});
-    world.ask("PUT", &format!("{path}/title"), "grp_adam", Some(&title)).await.ok(200);
+    world.send("PUT", &format!("{path}/title"), "grp_adam", &title).await.ok(200);
     let renamed = |summary: &Value| summary["title"] == "Saturday market";
     world.get_until(&path, "grp_mia", renamed).await;
 
@@ -58,9 +58,9 @@ async fn a_group_lives() {
     assert_eq!(shown["members"], 4);
 
     // Ownership passes on, and who left keeps what they saw, and no more.
-    world.ask("DELETE", &member("grp_joe"), "grp_adam", None).await.ok(200);
-    let left = world.ask("DELETE", &member("grp_olga"), "grp_olga", None).await.ok(200);
-    let again = world.ask("DELETE", &member("grp_olga"), "grp_olga", None).await.ok(200);
+    world.send("DELETE", &member("grp_joe"), "grp_adam", &Value::Null).await.ok(200);
+    let left = world.send("DELETE", &member("grp_olga"), "grp_olga", &Value::Null).await.ok(200);
+    let again = world.send("DELETE", &member("grp_olga"), "grp_olga", &Value::Null).await.ok(200);
     assert_eq!(left, again);
     world.post(&messages, "grp_joe", &text("2", "three")).await.refused(404, "not_found");
     world.post(&messages, "grp_mia", &text("2", "three")).await.ok(202);
@@ -70,7 +70,10 @@ async fn a_group_lives() {
     let frozen = world.get(&path, "grp_joe").await.ok(200);
     assert_eq!((&frozen["lastSeq"], &frozen["canSend"]), (&json!(2), &json!(false)));
     assert!(frozen.get("members").is_none());
-    world.ask("DELETE", &member("grp_nobody"), "grp_adam", None).await.refused(404, "not_member");
+    world
+        .send("DELETE", &member("grp_nobody"), "grp_adam", &Value::Null)
+        .await
+        .refused(404, "not_member");
 }
 
 #[tokio::test]
@@ -108,9 +111,12 @@ async fn the_501st_member_is_refused() {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let path = create(world, "group", "full_olga", &names).await;
     let one_more = format!("{path}/members/full_500");
-    let put = async || world.ask("PUT", &one_more, "full_olga", Some(&json!({}))).await;
+    let put = async || world.send("PUT", &one_more, "full_olga", &json!({})).await;
     put().await.refused(409, "group_full");
-    world.ask("DELETE", &format!("{path}/members/full_1"), "full_olga", None).await.ok(200);
+    world
+        .send("DELETE", &format!("{path}/members/full_1"), "full_olga", &Value::Null)
+        .await
+        .ok(200);
     put().await.ok(200);
     let mut many = json!({"kind": "group", "title": "x", "memberIds": names});
     many["memberIds"].as_array_mut().unwrap().push(json!("full_500"));
@@ -124,8 +130,8 @@ async fn a_channel_is_joined_read_and_left_by_anybody() {
     let messages = format!("{path}/messages");
     world.post(&messages, "chn_olga", &text("1", "before")).await.ok(202);
     let myself = format!("{path}/members/chn_rea");
-    let joined = world.ask("PUT", &myself, "chn_rea", Some(&json!({}))).await.ok(200);
-    assert_eq!(world.ask("PUT", &myself, "chn_rea", Some(&json!({}))).await.ok(200), joined);
+    let joined = world.send("PUT", &myself, "chn_rea", &json!({})).await.ok(200);
+    assert_eq!(world.send("PUT", &myself, "chn_rea", &json!({})).await.ok(200), joined);
     world.post(&messages, "chn_rea", &text("1", "me too")).await.refused(403, "forbidden");
     for n in 2..=4 {
         world.post(&messages, "chn_olga", &text(&n.to_string(), "news")).await.ok(202);
@@ -145,7 +151,7 @@ async fn a_channel_is_joined_read_and_left_by_anybody() {
     assert_eq!(shown["unread"], 1);
     // Nothing of it is in the channel's log.
     assert_eq!(shown["version"], summary["version"]);
-    world.ask("DELETE", &myself, "chn_rea", None).await.ok(200);
+    world.send("DELETE", &myself, "chn_rea", &Value::Null).await.ok(200);
     read(4).await.refused(404, "not_found");
 }
 
@@ -156,8 +162,8 @@ async fn blocking_stops_both_and_only_who_blocks_sees_it() {
     let messages = format!("{path}/messages");
     world.post(&messages, "blk_a", &text("1", "hi")).await.ok(202);
     let block = format!("{path}/block");
-    let version = world.ask("PUT", &block, "blk_b", None).await.ok(200);
-    assert_eq!(world.ask("PUT", &block, "blk_b", None).await.ok(200), version);
+    let version = world.send("PUT", &block, "blk_b", &Value::Null).await.ok(200);
+    assert_eq!(world.send("PUT", &block, "blk_b", &Value::Null).await.ok(200), version);
     for sender in ["blk_a", "blk_b"] {
         world.post(&messages, sender, &text("2", "hello?")).await.refused(403, "blocked");
     }
@@ -172,7 +178,7 @@ async fn blocking_stops_both_and_only_who_blocks_sees_it() {
         json!({"blocks": [{"userId": "blk_a"}]})
     );
     assert_eq!(world.get("/v1/blocks", "blk_a").await.ok(200), json!({"blocks": []}));
-    world.ask("DELETE", &block, "blk_b", None).await.ok(200);
+    world.send("DELETE", &block, "blk_b", &Value::Null).await.ok(200);
     world.post(&messages, "blk_a", &text("2", "hello?")).await.ok(202);
 }
 
@@ -181,9 +187,7 @@ async fn a_timer_gives_messages_an_end() {
     let world = world();
     let path = "/v1/conversations/d.tim_a.tim_b";
     let set = async |seconds: u64| {
-        world
-            .ask("PUT", &format!("{path}/timer"), "tim_b", Some(&json!({"seconds": seconds})))
-            .await
+        world.send("PUT", &format!("{path}/timer"), "tim_b", &json!({"seconds": seconds})).await
     };
     set(60).await.refused(422, "invalid_body");
     set(86_400).await.ok(200);
@@ -191,7 +195,7 @@ async fn a_timer_gives_messages_an_end() {
     let summary = world.get_until(path, "tim_a", |summary| summary["lastSeq"] == 1).await;
     assert_eq!(summary["timerSeconds"], 86_400);
     assert!(summary["lastMessage"]["expiresAt"].is_string());
-    world.ask("DELETE", &format!("{path}/timer"), "tim_a", None).await.ok(200);
+    world.send("DELETE", &format!("{path}/timer"), "tim_a", &Value::Null).await.ok(200);
     world.post(&format!("{path}/messages"), "tim_a", &text("2", "stays")).await.ok(202);
     let summary = world.get_until(path, "tim_a", |summary| summary["lastSeq"] == 2).await;
     assert!(summary["lastMessage"].get("expiresAt").is_none());

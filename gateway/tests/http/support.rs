@@ -242,18 +242,18 @@ impl World {
         self.request("POST", path, headers, body).await
     }
 
-    /// Any method, as `user` or as nobody, with a body or without.
-    pub async fn ask(&self, method: &str, path: &str, user: &str, body: Option<&Value>) -> Answer {
+    /// Any method, as `user` or as nobody; without a body if that is null.
+    pub async fn send(&self, method: &str, path: &str, user: &str, body: &Value) -> Answer {
         let authorization = bearer(user);
         let mut headers = Vec::new();
         if !user.is_empty() {
             headers.push(("authorization", authorization.as_str()));
         }
-        if body.is_some() {
-            headers.push(("content-type", "application/json"));
+        if body.is_null() {
+            return self.request(method, path, &headers, "").await;
         }
-        let body = body.map_or_else(String::new, Value::to_string);
-        self.request(method, path, &headers, body).await
+        headers.push(("content-type", "application/json"));
+        self.request(method, path, &headers, body.to_string()).await
     }
 
     /// Asks again until the answer is right: the views follow the log by some milliseconds.

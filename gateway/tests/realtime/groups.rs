@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 
 use crate::{
     client::{Client, texts},
-    support::{Answer, World, token, world},
+    support::{Answer, World, world},
 };
 
 async fn call(world: &World, method: &str, path: &str, user: &str, body: Option<&Value>) -> Answer {
-    world.ask(method, &format!("/v1/conversations{path}"), user, body).await
+    let path = format!("/v1/conversations{path}");
+    world.send(method, &path, user, body.unwrap_or(&Value::Null)).await
 }
 
 /// A group or channel of its first member, who owns it.

@@ -75,6 +75,25 @@ pub async fn summary(
     .await
 }
 
+/// Whether a person is or was a member of a group or channel.
+///
+/// # Errors
+/// If PostgreSQL does not answer.
+#[tracing::instrument(name = "projections.participant.read", skip_all, err(level = "debug"))]
+pub async fn is_participant(
+    pool: &PgPool,
+    id: &ConversationId,
+    user: &UserId,
+) -> Result<bool, Failure> {
+    within(READ_DEADLINE, async {
+        let query = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM members WHERE conversation_id = $1 AND user_id = $2)",
+        );
+        Ok(query.bind(id.as_str()).bind(user.as_str()).fetch_one(pool).await?)
+    })
+    .await
+}
+
 async fn members(pool: &PgPool, id: &ConversationId) -> Result<Vec<Member>, Failure> {
     let found = sqlx::query(MEMBERS)
         .bind(id.as_str())

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool};
 
 use super::{
-    devices::{self, AccountDevices},
+    account::{self, AccountState},
     inbox::{self, EVERYTHING, InboxCursor},
     rows::{
         self, archived, mark_columns, message_columns, mine, summary_columns, summary_joins, unread,
@@ -17,7 +17,7 @@ use crate::{
     Failure, checkpoint,
     database::READ_DEADLINE,
     failure::within,
-    number::{bound, from_sql},
+    number::bound,
     views::{Message, Summary},
 };
 
@@ -62,7 +62,7 @@ pub struct SyncPage {
     pub checkpoints: Vec<u64>,
     pub conversations: Vec<SyncConversation>,
     /// The account as it is now, on the first page only, and only if it changed after `since`.
-    pub account: Option<AccountDevices>,
+    pub account: Option<AccountState>,
     pub next: Option<SyncCursor>,
 }
 
@@ -101,7 +101,7 @@ pub async fn sync_page(
         let (checkpoints, next) = match cursor {
             Some(cursor) => (cursor.checkpoints, Some(cursor.next)),
             None => {
-                account = changed_account(&mut snapshot, user, since).await?;
+                account = account::changed(&mut snapshot, user, since).await?;
                 let mut checkpoints = checkpoint::read_all(&mut *snapshot, shards).await?;
                 // Who is ahead of the views has missed nothing that is in them.
                 for (checkpoint, since) in checkpoints.iter_mut().zip(since.unwrap_or_default()) {
@@ -127,31 +127,6 @@ pub async fn sync_page(
         Ok(SyncPage { account, ..page })
     })
     .await
-}
-
-async fn changed_account(
-    snapshot: &mut PgConnection,
-    user: &UserId,
-    since: Option<&[u64]>,
-) -> Result<Option<AccountDevices>, Failure> {
-    let since: Option<Vec<i64>> = since.map(|since| since.iter().copied().map(bound).collect());
-    let version: Option<i64> = sqlx::query_scalar(
-        "SELECT version FROM accounts WHERE user_id = $1 \
-         AND ($2::bigint[] IS NULL OR position > COALESCE(($2::bigint[])[shard + 1], 0))",
-    )
-    .bind(user.as_str())
-    .bind(&since)
-    .fetch_optional(&mut *snapshot)
-    .await?;
-    match version {
-        Some(version) => {
-            let version = from_sql(version)?;
-            let devices = devices::linked(snapshot, user).await?;
-            Ok(Some(AccountDevices { version, devices }))
-        }
-        // Who asks for everything is told that there is nothing.
-        None => Ok(since.is_none().then(AccountDevices::default)),
-    }
 }
 
 async fn newest(
