@@ -50,7 +50,7 @@ fn came_in() -> Rig {
 fn who_comes_into_a_group_is_shown_it_before_its_events() {
     let mut rig = came_in();
     // The views are behind: a page without the group does not count.
-    assert_eq!(types(&rig.input(Input::Page(&page(12, None)))), ["sync"]);
+    assert_eq!(types(&rig.input(Input::Page(&page(12, None)))), [""; 0]);
     assert!(rig.session.next_page().unwrap().lagging && rig.feed().is_empty());
     rig.group(15, 8, "message.sent", "bob");
     let said = rig.input(Input::Page(&page(14, None)));
@@ -73,7 +73,8 @@ fn without_the_views_live_events_do_not_wait_for_long() {
     rig.push(15, "alice.bob");
     assert_eq!(versions(&rig.feed()), [15]);
     // It comes when it can.
-    let said = rig.input(Input::Page(&page(14, None)));
+    let shown = Page { is_empty: false, ..page(14, None) };
+    let said = rig.input(Input::Page(&shown));
     assert_eq!(types(&said), ["sync", "caughtUp"]);
     assert_eq!(versions(&rig.feed()), [6, 7, 15]);
 }
