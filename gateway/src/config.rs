@@ -2,6 +2,7 @@
 
 mod auth;
 mod public_url;
+mod rates;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -10,7 +11,7 @@ use parley_commands::config::ClientConfig;
 use parley_nats::topology::TopologyConfig;
 use parley_runtime::config::Env;
 
-pub use self::{auth::AuthConfig, public_url::PublicUrl};
+pub use self::{auth::AuthConfig, public_url::PublicUrl, rates::RateConfig};
 use crate::{auth::Origins, realtime::RealtimeConfig};
 
 /// Everything that the gateway can be told.
@@ -34,6 +35,7 @@ pub struct Config {
     /// What pages subscribe to web push with, in base64url.
     pub vapid_public_key: Option<String>,
     pub limits: Limits,
+    pub rates: RateConfig,
     pub realtime: RealtimeConfig,
 }
 
@@ -50,6 +52,8 @@ pub struct Limits {
     pub body_bytes: usize,
     /// What is read ahead from a connection, the head of a request included.
     pub buffer_bytes: usize,
+    /// Proxies in front of the gateway that append to `X-Forwarded-For`.
+    pub trusted_proxies: usize,
 }
 
 impl Default for Limits {
@@ -60,6 +64,7 @@ impl Default for Limits {
             request_timeout: Duration::from_secs(15),
             body_bytes: 64 * 1_024,
             buffer_bytes: 16 * 1_024,
+            trusted_proxies: 0,
         }
     }
 }
@@ -82,6 +87,7 @@ impl Config {
             dev,
             vapid_public_key: vapid_public_key(env),
             limits: Limits::from_env(env),
+            rates: RateConfig::from_env(env),
             realtime: RealtimeConfig::from_env(env),
         }
     }
@@ -105,6 +111,7 @@ impl Limits {
             body_bytes: env.bytes("PARLEY_MAX_BODY_BYTES", 64 * KIB, KIB..=16 * KIB * KIB),
             // hyper works with 8 KiB at least.
             buffer_bytes: env.bytes("PARLEY_HTTP_BUFFER_BYTES", 16 * KIB, 8 * KIB..=KIB * KIB),
+            trusted_proxies: env.usize("PARLEY_TRUSTED_PROXIES", 0, 0..=16),
         }
     }
 }

@@ -38,7 +38,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use parley_commands::Client;
 use parley_nats::{Connection, Failure, topology::Deployment};
 use parley_runtime::{clock::Clock, shutdown::Shutdown};
 use sqlx::PgPool;
@@ -60,6 +59,7 @@ use crate::{
     auth::Identity,
     devices::Devices,
     presence::{self, Presence},
+    rates::Commands,
 };
 
 /// What the sockets work with.
@@ -68,7 +68,7 @@ pub struct Deps {
     pub deployment: Deployment,
     /// Copies of what is kept in NATS.
     pub replicas: usize,
-    pub commands: Client,
+    pub commands: Commands,
     pub pool: PgPool,
     pub clock: Arc<dyn Clock>,
     pub shutdown: Shutdown,
@@ -86,7 +86,7 @@ struct Shared {
     accounts: Arc<Accounts>,
     pages: Pages,
     nats: Connection,
-    commands: Client,
+    commands: Commands,
     presence: Presence,
     clock: Arc<dyn Clock>,
     shutdown: Shutdown,

@@ -13,6 +13,7 @@ mod groups;
 mod handshake;
 mod openapi;
 mod outage;
+mod rates;
 mod sessions;
 #[expect(dead_code, reason = "the sockets' tests need more of it")]
 mod support;
