@@ -165,7 +165,8 @@ impl Open {
         let turned = run.turn(page, hub.codec(), is_enough);
         // Nobody asked for the page that shows a group, so one without it is nothing to show.
         let is_unasked = current.behind.as_ref().is_some_and(|own| own.joining.is_some());
-        if !turned.is_idle && !(is_unasked && page.is_empty) {
+        let is_idle = turned.is_idle || (is_unasked && page.is_empty);
+        if !is_idle {
             let r#ref = current.r#ref.as_deref();
             out.send_page(protocol::sync(r#ref, &turned.token, turned.more, page));
         }
