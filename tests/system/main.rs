@@ -9,6 +9,7 @@ mod conversation;
 mod device;
 mod erasure;
 mod faults;
+mod groups;
 mod harness;
 mod load;
 mod messages;
