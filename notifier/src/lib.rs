@@ -1,0 +1,4 @@
+//! Tells people who are away that a message waits: soon, once, and only if it is still true.
+
+pub mod channels;
+pub mod notice;
