@@ -3,5 +3,7 @@
 pub mod backoff;
 pub mod breaker;
 pub mod channels;
+pub mod config;
 pub mod links;
 pub mod notice;
+pub mod outbox;
