@@ -123,8 +123,9 @@ fn trust(env: &mut Env, host: &str, roots: Option<Certificate>) -> Option<TlsPar
     }
 }
 
-/// Everything that mail programs act upon: RFC 8058 asks for the headers of the one click.
-const SIGNED: [&str; 11] = [
+/// Everything that mail programs act upon: RFC 8058 asks for the headers of the one click. Not
+/// Content-Type: lettre signs it as missing, because it belongs to the body there.
+const SIGNED: [&str; 10] = [
     "From",
     "To",
     "Subject",
@@ -135,7 +136,6 @@ const SIGNED: [&str; 11] = [
     "List-Unsubscribe",
     "List-Unsubscribe-Post",
     "MIME-Version",
-    "Content-Type",
 ];
 
 fn dkim(env: &mut Env) -> Option<DkimConfig> {
