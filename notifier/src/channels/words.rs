@@ -71,7 +71,7 @@ impl Language {
     pub fn why(self, brand: &str) -> String {
         match self {
             Self::English => {
-                format!("You get this email because you were away from {brand} when it came in.")
+                format!("You get this email because you were away from {brand}.")
             }
             Self::German => {
                 format!("Du bekommst diese E-Mail, weil du nicht bei {brand} warst, als es ankam.")
