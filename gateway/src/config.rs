@@ -2,15 +2,17 @@
 
 mod auth;
 mod public_url;
+mod rates;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use parley_commands::config::ClientConfig;
 use parley_nats::topology::TopologyConfig;
 use parley_notifier::{config::channels::OutboxConfig, links::Links};
 use parley_runtime::config::Env;
 
-pub use self::{auth::AuthConfig, public_url::PublicUrl};
+pub use self::{auth::AuthConfig, public_url::PublicUrl, rates::RateConfig};
 use crate::{auth::Origins, realtime::RealtimeConfig};
 
 /// Everything that the gateway can be told.
@@ -32,7 +34,10 @@ pub struct Config {
     pub notify: NotifyConfig,
     /// Whether anyone may log in as anyone.
     pub dev: bool,
+    /// What pages subscribe to web push with, in base64url.
+    pub vapid_public_key: Option<String>,
     pub limits: Limits,
+    pub rates: RateConfig,
     pub realtime: RealtimeConfig,
 }
 
@@ -67,6 +72,8 @@ pub struct Limits {
     pub body_bytes: usize,
     /// What is read ahead from a connection, the head of a request included.
     pub buffer_bytes: usize,
+    /// Proxies in front of the gateway that append to `X-Forwarded-For`.
+    pub trusted_proxies: usize,
 }
 
 impl Default for Limits {
@@ -77,6 +84,7 @@ impl Default for Limits {
             request_timeout: Duration::from_secs(15),
             body_bytes: 64 * 1_024,
             buffer_bytes: 16 * 1_024,
+            trusted_proxies: 0,
         }
     }
 }
@@ -98,7 +106,9 @@ impl Config {
             auth: AuthConfig::from_env(env, dev),
             notify: NotifyConfig::from_env(env),
             dev,
+            vapid_public_key: vapid_public_key(env),
             limits: Limits::from_env(env),
+            rates: RateConfig::from_env(env),
             realtime: RealtimeConfig::from_env(env),
         }
     }
@@ -122,6 +132,7 @@ impl Limits {
             body_bytes: env.bytes("PARLEY_MAX_BODY_BYTES", 64 * KIB, KIB..=16 * KIB * KIB),
             // hyper works with 8 KiB at least.
             buffer_bytes: env.bytes("PARLEY_HTTP_BUFFER_BYTES", 16 * KIB, 8 * KIB..=KIB * KIB),
+            trusted_proxies: env.usize("PARLEY_TRUSTED_PROXIES", 0, 0..=16),
         }
     }
 }
@@ -134,6 +145,20 @@ fn public_url(env: &mut Env) -> Option<PublicUrl> {
         env.problem(NAME, "is not a URL like https://chat.example");
     }
     url
+}
+
+fn vapid_public_key(env: &mut Env) -> Option<String> {
+    const NAME: &str = "PARLEY_PUSH_VAPID_PUBLIC_KEY";
+    let text = env.opt_string(NAME)?;
+    // A point of P-256, uncompressed.
+    let is_point = BASE64_URL_SAFE_NO_PAD
+        .decode(&text)
+        .is_ok_and(|point| point.len() == 65 && point.first() == Some(&4));
+    if is_point {
+        return Some(text);
+    }
+    env.problem(NAME, "is not a public key of P-256 in base64url");
+    None
 }
 
 fn allowed_origins(env: &mut Env) -> Option<Origins> {
@@ -196,6 +221,7 @@ mod tests {
             ("PARLEY_PUBLIC_URL", "chat.example"),
             ("PARLEY_PUBLIC_URL", "https://chat.example/?a=b"),
             ("PARLEY_MAX_BODY_BYTES", "0"),
+            ("PARLEY_PUSH_VAPID_PUBLIC_KEY", "BAAA"),
         ] {
             assert!(problems(&[(name, value)]).contains(&name.to_owned()), "{name}={value}");
         }

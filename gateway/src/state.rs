@@ -2,7 +2,6 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use parley_commands::Client;
 use parley_domain::Timestamp;
 use parley_nats::Connection;
 use parley_runtime::{clock::Clock, shutdown::Shutdown};
@@ -12,6 +11,7 @@ use crate::{
     auth::{Authenticator, Origins},
     config::{Limits, NotifyConfig, PublicUrl},
     metrics::Metrics,
+    rates::Commands,
     realtime::Realtime,
 };
 
@@ -27,12 +27,14 @@ pub struct Parts {
     pub public_url: Option<PublicUrl>,
     pub notify: NotifyConfig,
     pub limits: Limits,
+    /// What pages subscribe to web push with.
+    pub vapid_public_key: Option<String>,
     /// Whether `/metrics` is among the routes, and not on a port of its own.
     pub serves_metrics: bool,
     pub nats: Connection,
     /// History, inbox and receipts; may be down.
     pub pool: PgPool,
-    pub commands: Client,
+    pub commands: Commands,
     pub realtime: Realtime,
     pub metrics: Metrics,
     pub clock: Arc<dyn Clock>,

@@ -4,16 +4,20 @@ mod account;
 mod devices;
 mod history;
 mod inbox;
+mod newcomer;
 mod presence;
 mod receipts;
 mod rows;
 mod summary;
 mod sync;
 
-pub use account::{AccountState, account_version, contact, contacts, endpoints, settings};
+pub use account::{
+    AccountState, ShownTo, account_version, contact, contacts, endpoints, settings, shown_to,
+};
 pub use devices::{AccountDevices, Standing, devices, standing};
 pub use history::{HistoryPage, MAX_HISTORY_MESSAGES, Page, history};
 pub use inbox::{Filter, InboxCursor, InboxPage, InvalidCursor, MAX_INBOX_CONVERSATIONS, inbox};
+pub use newcomer::{Newcomer, newcomer};
 pub use presence::{Acquaintance, acquaintances, note_last_seen};
 pub use receipts::{Receipts, receipts};
 pub use summary::summary;

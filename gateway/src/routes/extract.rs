@@ -1,6 +1,6 @@
 //! What handlers take from a request; every "no" is a problem.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, net::IpAddr};
 
 use axum::{
     Json,
@@ -10,12 +10,15 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use parley_domain::{ConversationId, DeviceId};
+use parley_commands::api;
+use parley_domain::{ConversationId, DeviceId, UserId};
 use serde::de::DeserializeOwned;
+use uuid::Uuid;
 
 use crate::{
     auth::{Identity, request},
     error::ApiError,
+    server::Peer,
     state::AppState,
 };
 
@@ -30,12 +33,36 @@ impl FromRequestParts<AppState> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let rates = state.commands.rates();
+        let address = address(parts, state.limits.trusted_proxies);
         let (authenticator, origins) = (&state.authenticator, &state.origins);
         let devices = state.realtime.devices();
         let caller =
             request::caller(authenticator, origins, devices, &parts.method, &parts.headers);
-        Ok(Self(caller.await?))
+        match (caller.await, address) {
+            (Ok(identity), _) => Ok(Self(identity)),
+            (Err(error), Some(address)) if error.is_of_a_stranger() => {
+                rates.stranger(address).await?;
+                Err(error.into())
+            }
+            (Err(error), _) => Err(error.into()),
+        }
     }
+}
+
+/// Where a request comes from: the other end of its connection, or what the last of so many trusted
+/// proxies says of it.
+fn address(parts: &Parts, trusted_proxies: usize) -> Option<IpAddr> {
+    let Peer(peer) = parts.extensions.get::<Peer>()?;
+    if trusted_proxies == 0 {
+        return Some(*peer);
+    }
+    let named = parts.headers.get_all("x-forwarded-for").iter();
+    let named: Vec<&str> =
+        named.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).collect();
+    let place = named.len().checked_sub(trusted_proxies);
+    let forwarded = place.and_then(|place| named.get(place)?.trim().parse().ok());
+    Some(forwarded.unwrap_or(*peer))
 }
 
 /// A caller and a conversation of theirs, the `{id}` of the path.
@@ -89,6 +116,31 @@ impl FromRequestParts<AppState> for NamedDevice {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let text = path_parameter(parts, state, "deviceId").await.unwrap_or_default();
         Ok(Self(DeviceId::parse(&text)?))
+    }
+}
+
+/// The `{userId}` of the path.
+pub struct NamedUser(pub UserId);
+
+impl FromRequestParts<AppState> for NamedUser {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let text = path_parameter(parts, state, "userId").await.unwrap_or_default();
+        Ok(Self(UserId::parse(&text)?))
+    }
+}
+
+/// The `{endpointId}` of the path.
+pub struct NamedEndpoint(pub Uuid);
+
+impl FromRequestParts<AppState> for NamedEndpoint {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let text = path_parameter(parts, state, "endpointId").await.unwrap_or_default();
+        let named = api::NamedEndpoint { endpoint_id: text.into() };
+        Ok(Self(named.parse()?))
     }
 }
 
@@ -152,6 +204,26 @@ pub fn wants_page(headers: &HeaderMap) -> bool {
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|accept| accept.contains("text/html"))
+}
+
+/// As [`JsonBody`]; no body at all says nothing.
+pub struct OptionalBody<T>(pub T);
+
+impl<T: DeserializeOwned + Default> FromRequest<AppState> for OptionalBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+        let is_json = is_json(request.headers());
+        let bytes = read(request.into_body(), state.limits.body_bytes).await?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        if !is_json {
+            return Err(ApiError::not_json());
+        }
+        let Json(value) = Json::from_bytes(&bytes)?;
+        Ok(Self(value))
+    }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod accounts;
 mod arbitrary;
 mod conversations;
 mod devices;
@@ -11,6 +12,7 @@ mod handshake;
 mod notifications;
 mod openapi;
 mod outage;
+mod rates;
 mod sessions;
 #[expect(dead_code, reason = "the sockets' tests need more of it")]
 mod support;

@@ -117,6 +117,11 @@ impl World {
             ("PARLEY_NOTIFY_LINK_SECRET", LINK_SECRET),
             ("PARLEY_ALLOWED_ORIGINS", ALLOWED_ORIGIN),
             ("PARLEY_DEV", "true"),
+            // Tests send more, and faster, than a person does.
+            ("PARLEY_RATE_MESSAGES_PER_MINUTE", "0"),
+            ("PARLEY_RATE_GROUP_MESSAGES_PER_MINUTE", "0"),
+            ("PARLEY_RATE_NEW_ACCOUNT_CONVERSATIONS_PER_DAY", "0"),
+            ("PARLEY_RATE_STRANGER_CALLS_PER_MINUTE", "0"),
         ]);
         for (name, value) in variables {
             env.set(*name, *value);
@@ -235,6 +240,18 @@ impl World {
             [("content-type", "application/json"), ("authorization", authorization.as_str())];
         let headers = if user.is_empty() { &headers[..1] } else { &headers[..] };
         self.request("POST", path, headers, body).await
+    }
+
+    /// Without a body if that is null.
+    pub async fn send(&self, method: &str, path: &str, user: &str, body: &Value) -> Answer {
+        let authorization = bearer(user);
+        let headers =
+            [("authorization", authorization.as_str()), ("content-type", "application/json")];
+        if body.is_null() {
+            self.request(method, path, &headers[..1], "").await
+        } else {
+            self.request(method, path, &headers, body.to_string()).await
+        }
     }
 
     /// Asks again until the answer is right: the views follow the log by some milliseconds.
