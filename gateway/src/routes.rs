@@ -23,6 +23,7 @@ mod layers;
 mod metrics;
 mod open_direct;
 mod openapi;
+mod plain_page;
 mod presence;
 mod read_cursor;
 mod ready;
@@ -32,6 +33,8 @@ mod stream;
 mod sync;
 mod unlink_device;
 mod unsubscribe;
+mod verify_email;
+mod verify_phone;
 
 use axum::{
     Router,
@@ -92,6 +95,9 @@ fn endpoints(state: &AppState) -> Vec<Endpoint> {
     if state.notify.links.is_some() {
         endpoints.push(unsubscribe::page_endpoint());
         endpoints.push(unsubscribe::endpoint());
+        endpoints.push(verify_email::page_endpoint());
+        endpoints.push(verify_email::endpoint());
+        endpoints.push(verify_phone::endpoint());
     }
     endpoints.extend(account::contacts::endpoints());
     endpoints.extend(account::draft::endpoints());
