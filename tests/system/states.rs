@@ -108,7 +108,6 @@ fn table() -> Vec<Cause> {
         marked("conversation.unmuted", Method::DELETE, "mute", None),
         marked("conversation.unpinned", Method::DELETE, "pin", None),
         marked("conversation.archived", Method::PUT, "archive", None),
-        read("alice", 5),
         // Back with the next message.
         send("bob", "m-7", json!({})),
         marked("conversation.archived", Method::PUT, "archive", None),
