@@ -19,6 +19,7 @@ mod conversation;
 mod create_conversation;
 mod delete_message;
 mod delivery_cursor;
+mod dev_outbox;
 mod dev_token;
 mod devices;
 mod edit_message;
@@ -30,6 +31,7 @@ mod layers;
 mod metrics;
 mod open_direct;
 mod openapi;
+mod plain_page;
 mod presence;
 mod put_member;
 mod read_cursor;
@@ -44,6 +46,9 @@ mod stream;
 mod sync;
 mod unblock;
 mod unlink_device;
+mod unsubscribe;
+mod verify_email;
+mod verify_phone;
 
 use axum::{
     Json, Router,
@@ -119,6 +124,13 @@ fn endpoints(state: &AppState) -> Vec<Endpoint> {
         health::endpoint(),
         ready::endpoint(),
     ];
+    if state.notify.links.is_some() {
+        endpoints.push(unsubscribe::page_endpoint());
+        endpoints.push(unsubscribe::endpoint());
+        endpoints.push(verify_email::page_endpoint());
+        endpoints.push(verify_email::endpoint());
+        endpoints.push(verify_phone::endpoint());
+    }
     endpoints.extend(account::contacts::endpoints());
     endpoints.extend(account::draft::endpoints());
     endpoints.extend(account::endpoints::endpoints());
@@ -129,6 +141,7 @@ fn endpoints(state: &AppState) -> Vec<Endpoint> {
     }
     if state.authenticator.dev().is_some() {
         endpoints.push(dev_token::endpoint());
+        endpoints.push(dev_outbox::endpoint());
     }
     endpoints
 }

@@ -12,6 +12,7 @@ mod devices;
 mod edge;
 mod groups;
 mod handshake;
+mod notifications;
 mod openapi;
 mod outage;
 mod rates;
@@ -19,3 +20,4 @@ mod sessions;
 #[expect(dead_code, reason = "the sockets' tests need more of it")]
 mod support;
 mod syncing;
+mod verifying;

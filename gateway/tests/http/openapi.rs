@@ -56,6 +56,12 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/metrics"),
     ("GET", "/openapi.json"),
     ("POST", "/dev/token"),
+    ("GET", "/dev/outbox"),
+    ("GET", "/v1/unsubscribe"),
+    ("POST", "/v1/unsubscribe"),
+    ("GET", "/v1/notification-endpoints/verify"),
+    ("POST", "/v1/notification-endpoints/verify"),
+    ("POST", "/v1/notification-endpoints/{endpointId}/verify"),
 ];
 
 #[tokio::test]

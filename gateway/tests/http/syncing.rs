@@ -25,6 +25,7 @@ async fn a_token_gives_what_came_after_it() {
     assert_eq!((&first["more"], &first["conversations"]), (&json!(false), &json!([])));
     let account = &first["account"];
     assert_eq!((&account["version"], &account["devices"]), (&json!(0), &json!([])));
+    assert_eq!((&account["marks"], &account["settings"]["locale"]), (&json!([]), &json!("en")));
     let since = |answer: &serde_json::Value| {
         format!("/v1/sync?wait=30&since={}", answer["token"].as_str().unwrap())
     };
