@@ -1,7 +1,9 @@
 // The page's one object: it owns the state and lets frames, HTTP answers and people change it
 // only through `apply`.
 
-import { ApiError, createDirect, devToken, getHistory, getSummary, isThere, postCursor, postMessage } from './api';
+import { ApiError } from './api/call';
+import { devToken } from './api/session';
+import { createDirect, getHistory, getSummary, isThere, postCursor, postMessage } from './api/talk';
 import type { Ending } from './closes';
 import { Connection, type Link } from './connection';
 import { CursorReports } from './cursors';

@@ -1,7 +1,8 @@
 // Messages by their number: insert, replace, count.
 
 import { isCount, text } from '../guards';
-import { toBody, type LogEvent, type Message } from '../protocol';
+import type { LogEvent, Message } from '../protocol';
+import { toBody } from '../reading';
 import type { Conversation, Held } from './state';
 
 /** Where `seq` is, or would be inserted. */
