@@ -120,7 +120,7 @@ export class App {
     this.#setHistory(conversationId, 'loading');
     try {
       const page = await this.#authorized((token) => getHistory(token, conversationId, first, HISTORY_LIMIT));
-      this.#dispatch({ type: 'local.history', conversationId, ...page });
+      this.#dispatch({ type: 'local.history', conversationId, before: first, ...page });
       this.#settleOutbox();
       const after = this.state.conversations[conversationId];
       // Views that lag behind the log may not reach the oldest message shown yet: let the person ask again.

@@ -3,12 +3,12 @@
 // State is numbers that only grow. A version that is held already is dropped, the next one is
 // applied, and one beyond it is kept aside while a sync is asked for.
 
-import { isCount } from '../guards';
-import type { LogEvent, Message, Summary, SyncItem } from '../protocol';
-import { applyAccountEvent } from './account';
+import type { Account, LogEvent, Message, Summary, SyncItem } from '../protocol';
+import { applyAccountEvent, layAccountEvent, mergeAccount } from './account';
 import { applyToConversation } from './events';
 import { changedBy, putMessage } from './messages';
-import { blankConversation, fromSummary, hasGap, withConversation, type Conversation, type Input, type State } from './state';
+import { atMoment } from './moment';
+import { blankConversation, derivedFrom, fromSummary, hasGap, withConversation, type Conversation, type Input, type State } from './state';
 
 /** Beyond this many events past a jump the sync is cheaper than the memory. */
 const MAX_AHEAD = 1000;
@@ -21,10 +21,7 @@ export function apply(state: State, input: Input): State {
         : applyEvent(state, input.event);
     case 'sync': {
       const merged = input.conversations.reduce((sofar, item) => applyItem(sofar, item, state.syncIsDelta), state);
-      const version = input.account?.version;
-      const next = input.account
-        ? { ...merged, accountVersion: isCount(version) ? Math.max(version, merged.accountVersion ?? 0) : undefined }
-        : merged;
+      const next = withAccount(merged, input.account);
       // A page in the middle is no position to resume from: its successors would be lost.
       return input.more ? next : settle({ ...next, token: input.token || next.token });
     }
@@ -44,12 +41,16 @@ export function apply(state: State, input: Input): State {
     case 'local.history': {
       const held = state.conversations[input.conversationId];
       if (!held) return state;
-      const merged = mergeMessages(held, input.messages);
+      const merged = bridged(mergeMessages(held, input.messages), input.before, input.messages);
       const historyDone = held.historyDone || input.done;
       return merged === held && historyDone === held.historyDone
         ? state
         : withConversation(state, { ...merged, historyDone });
     }
+    case 'local.account':
+      return { ...state, account: mergeAccount(state.account, { ...input.account, version: undefined }) };
+    case 'local.moment':
+      return atMoment(state, input.at);
     case 'ready':
     case 'message.ack':
     case 'ack':
@@ -62,8 +63,18 @@ export function apply(state: State, input: Input): State {
   }
 }
 
+/** The first page of a sync tells the account as it is; what came meanwhile is laid over it. */
+function withAccount(state: State, account: Account | undefined): State {
+  const upTo = account?.version;
+  if (!account || upTo === undefined) return state;
+  const known = state.account.version ?? 0;
+  const newer = upTo >= known ? mergeAccount(state.account, account) : state.account;
+  return { ...state, account: newer, aside: state.aside.filter((event) => event.version > upTo) };
+}
+
 function settle(state: State): State {
-  const next: State = { ...state, accountGap: false, syncIsDelta: false };
+  const marked = state.aside.reduce(layAccountEvent, state);
+  const next: State = { ...marked, aside: [], accountGap: false, syncIsDelta: false };
   return { ...next, sync: hasGap(next) ? 'wanted' : 'idle' };
 }
 
@@ -108,6 +119,7 @@ function applyItem(state: State, item: SyncItem, delta: boolean): State {
     : {
         ...base,
         summary: forward(held.summary, summary),
+        ...derivedFrom(summary),
         historyDone: base.historyDone && (base.messages.length > 0 || summary.lastSeq === 0),
       };
   const last = summary.lastMessage ? [summary.lastMessage] : [];
@@ -121,6 +133,8 @@ function forward(older: Summary, newer: Summary): Summary {
     a === undefined ? b : b === undefined ? a : Math.max(a, b);
   return {
     ...newer,
+    // A list of groups comes without their people; they are asked for where they are looked at.
+    members: newer.members ?? (newer.version === older.version ? older.members : undefined),
     lastSeq: Math.max(older.lastSeq, newer.lastSeq),
     readSeq: Math.max(older.readSeq, newer.readSeq),
     deliveredSeq: Math.max(older.deliveredSeq, newer.deliveredSeq),
@@ -141,6 +155,16 @@ function mergeMessages(conversation: Conversation, incoming: readonly Message[],
     messages = putMessage(messages, { ...changed, asOf: asOf ?? known }, asOf !== undefined && asOf >= known);
   }
   return messages === conversation.messages ? conversation : { ...conversation, messages };
+}
+
+/**
+ * A page of history that ends before `before - 1`: the numbers between are not this person's to see.
+ * In a direct conversation there are none; there the view was behind.
+ */
+function bridged(conversation: Conversation, before: number, page: readonly Message[]): Conversation {
+  const newest = page.at(-1)?.conversationSeq;
+  if (conversation.summary.kind === 'direct' || newest === undefined || newest >= before - 1) return conversation;
+  return { ...conversation, bridges: { ...conversation.bridges, [before]: newest } };
 }
 
 function withChanges(message: Message, changes: readonly LogEvent[], asOf: number): Message {

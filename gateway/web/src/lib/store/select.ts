@@ -52,5 +52,5 @@ export function needsHistory(conversation: Conversation): boolean {
   const first = shownMessages(conversation)[0];
   if (conversation.summary.lastSeq === 0 || first?.conversationSeq === 1) return false;
   const hole = first?.conversationSeq !== conversation.messages[0]?.conversationSeq;
-  return first === undefined || hole || !conversation.historyDone;
+  return hole || !conversation.historyDone;
 }
