@@ -2,7 +2,7 @@
 
 import { isCount, isRecord, text } from './guards';
 import type { ServerFrame, SyncItem } from './protocol';
-import { toAccount, toEvent, toMessages, toSummary } from './reading';
+import { toAccount, toEvent, toMarks, toMessages, toSummary } from './reading';
 
 const DEFAULT_HEARTBEAT_SECONDS = 25;
 
@@ -22,6 +22,7 @@ export function toSync(value: Record<string, unknown>): Extract<ServerFrame, { t
     more: value.more === true,
     conversations: toSyncItems(value.conversations),
     account: isRecord(value.account) ? toAccount(value.account) : undefined,
+    marks: isRecord(value.account) ? toMarks(value.account.marks) : undefined,
   };
 }
 

@@ -95,6 +95,19 @@ export interface Endpoint {
   readonly state: string;
 }
 
+/** What the person put on a conversation. */
+export interface Mark {
+  readonly conversationId: string;
+  readonly muted: boolean;
+  readonly mutedUntil?: string;
+  readonly pinned: boolean;
+  readonly archivedThroughSeq?: number;
+  /** of a reader of a channel, whose cursor is not in its log */
+  readonly readThroughSeq?: number;
+  readonly draft?: string;
+  readonly draftSavedAt?: string;
+}
+
 /** What only the person's own devices know. A part that is not there has not been told yet. */
 export interface Account {
   readonly version?: number;
@@ -129,6 +142,8 @@ export type ServerFrame =
       readonly more: boolean;
       readonly conversations: readonly SyncItem[];
       readonly account?: Account;
+      /** Of the account: those that changed. */
+      readonly marks?: readonly Mark[];
     }
   | { readonly type: 'caughtUp'; readonly token: string }
   | { readonly type: 'event'; readonly event: LogEvent }

@@ -2,7 +2,7 @@
 // server cannot break an older page.
 
 import { isCount, isRecord, text } from './guards';
-import type { Account, Body, Device, Endpoint, LogEvent, Member, Message, Reactions, Summary } from './protocol';
+import type { Account, Body, Device, Endpoint, LogEvent, Mark, Member, Message, Reactions, Summary } from './protocol';
 
 export function toBody(value: unknown): Body | null {
   if (!isRecord(value)) return null;
@@ -174,6 +174,25 @@ function toAddress(value: unknown): string {
 
 export const toContacts = (value: unknown): readonly string[] | undefined =>
   listOf(value, (one) => text(isRecord(one) ? one.userId : one) ?? null);
+
+export function toMark(value: unknown): Mark | null {
+  if (!isRecord(value)) return null;
+  const conversationId = text(value.conversationId);
+  if (!conversationId) return null;
+  const count = (one: unknown): number | undefined => (isCount(one) ? one : undefined);
+  return {
+    conversationId,
+    muted: value.muted === true,
+    mutedUntil: text(value.mutedUntil),
+    pinned: value.pinned === true,
+    archivedThroughSeq: count(value.archivedThroughSeq),
+    readThroughSeq: count(value.readThroughSeq),
+    draft: text(value.draft),
+    draftSavedAt: text(value.draftSavedAt),
+  };
+}
+
+export const toMarks = (value: unknown): readonly Mark[] | undefined => listOf(value, toMark);
 
 export const toAccount = (value: Record<string, unknown>): Account => ({
   version: isCount(value.version) ? value.version : undefined,

@@ -1,6 +1,6 @@
 // What is a person's own: marks on conversations, drafts, settings, addresses, devices, contacts.
 
-import { text } from '../guards';
+import { isCount, text } from '../guards';
 import type { Account, ChannelName, Json } from '../protocol';
 import { toAccount, toContacts } from '../reading';
 import { call, id, unexpected } from './call';
@@ -20,10 +20,15 @@ export async function mark(bearer: string, conversationId: string, which: 'pin' 
   await call(on ? 'PUT' : 'DELETE', path(conversationId, which), bearer, on ? {} : undefined);
 }
 
-/** `savedAt`: when it was written, by this device's clock; the later draft stays. */
-export async function saveDraft(bearer: string, conversationId: string, words: string, savedAt: string): Promise<void> {
-  if (words) await call('PUT', path(conversationId, 'draft'), bearer, { text: words, savedAt });
-  else await call('DELETE', path(conversationId, 'draft'), bearer, { savedAt });
+/**
+ * `savedAt`: when it was written, by this device's clock; the later draft stays. Answers the version of
+ * the account that knows it.
+ */
+export async function saveDraft(bearer: string, conversationId: string, words: string, savedAt: string): Promise<number> {
+  const { version } = words
+    ? await call('PUT', path(conversationId, 'draft'), bearer, { text: words, savedAt })
+    : await call('DELETE', path(conversationId, 'draft'), bearer, { savedAt });
+  return isCount(version) ? version : 0;
 }
 
 export async function getSettings(bearer: string): Promise<Json> {

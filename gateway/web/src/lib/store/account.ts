@@ -1,12 +1,12 @@
 // Events of the user's own account: its parts, and the marks that show in a conversation's summary.
 
 import { isCount, text } from '../guards';
-import type { Account, LogEvent } from '../protocol';
+import type { Account, LogEvent, Mark } from '../protocol';
 import { toDevice, toEndpoint } from '../reading';
 import { readThrough } from './cursors';
 import { withConversation, type Conversation, type State } from './state';
 
-/** Beyond this many events during one sync the oldest are as good as in its pages. */
+/** Views are never this many events behind. */
 const MAX_ASIDE = 200;
 
 /** Absolute facts, so that applying one twice is harmless; the version only spares the work. */
@@ -20,7 +20,7 @@ export function applyAccountEvent(state: State, event: LogEvent): State {
       account: { ...state.account, version: event.version },
       accountGap: state.accountGap || jumped,
       sync: jumped && state.sync === 'idle' ? 'wanted' : state.sync,
-      aside: state.sync === 'asked' ? [...state.aside, event].slice(-MAX_ASIDE) : state.aside,
+      aside: [...state.aside, event].slice(-MAX_ASIDE),
     },
     event,
   );
@@ -104,6 +104,20 @@ function markedBy(conversation: Conversation, { type, data }: LogEvent, me: stri
     default:
       return conversation;
   }
+}
+
+/** A mark as it is now; of a conversation that is not held its summary will say the same. */
+export function withMark(state: State, mark: Mark): State {
+  const held = state.conversations[mark.conversationId];
+  if (!held) return state;
+  const { muted, mutedUntil, pinned, archivedThroughSeq = 0, readThroughSeq = 0, draft, draftSavedAt } = mark;
+  const marked: Conversation = {
+    ...held,
+    archivedThrough: archivedThroughSeq,
+    draftAt: draftSavedAt,
+    summary: { ...held.summary, muted, mutedUntil, pinned, archived: archivedThroughSeq > 0 && archivedThroughSeq >= held.summary.lastSeq, draft },
+  };
+  return withConversation(state, readThrough(marked, readThroughSeq, state.me));
 }
 
 /** The later one stays, by the clocks of the devices; of two at once the greater text. */

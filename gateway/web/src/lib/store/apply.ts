@@ -3,8 +3,8 @@
 // State is numbers that only grow. A version that is held already is dropped, the next one is
 // applied, and one beyond it is kept aside while a sync is asked for.
 
-import type { Account, LogEvent, Message, Summary, SyncItem } from '../protocol';
-import { applyAccountEvent, layAccountEvent, mergeAccount } from './account';
+import type { Account, LogEvent, Mark, Message, Summary, SyncItem } from '../protocol';
+import { applyAccountEvent, layAccountEvent, mergeAccount, withMark } from './account';
 import { applyToConversation } from './events';
 import { changedBy, putMessage } from './messages';
 import { atMoment } from './moment';
@@ -21,7 +21,7 @@ export function apply(state: State, input: Input): State {
         : applyEvent(state, input.event);
     case 'sync': {
       const merged = input.conversations.reduce((sofar, item) => applyItem(sofar, item, state.syncIsDelta), state);
-      const next = withAccount(merged, input.account);
+      const next = withAccount(merged, input.account, input.marks ?? []);
       // A page in the middle is no position to resume from: its successors would be lost.
       return input.more ? next : settle({ ...next, token: input.token || next.token });
     }
@@ -37,7 +37,7 @@ export function apply(state: State, input: Input): State {
         ? state
         : withConversation(state, blankConversation(input.conversationId, input.at));
     case 'local.summary':
-      return applyItem(state, { conversation: input.summary, messages: [] }, false);
+      return withAccount(applyItem(state, { conversation: input.summary, messages: [] }, false), undefined, []);
     case 'local.history': {
       const held = state.conversations[input.conversationId];
       if (!held) return state;
@@ -63,18 +63,19 @@ export function apply(state: State, input: Input): State {
   }
 }
 
-/** The first page of a sync tells the account as it is; what came meanwhile is laid over it. */
-function withAccount(state: State, account: Account | undefined): State {
-  const upTo = account?.version;
-  if (!account || upTo === undefined) return state;
-  const known = state.account.version ?? 0;
-  const newer = upTo >= known ? mergeAccount(state.account, account) : state.account;
-  return { ...state, account: newer, aside: state.aside.filter((event) => event.version > upTo) };
+/**
+ * The first page of a sync tells the account, and every summary its marks. The views that it was read
+ * from may be behind what this tab has heard: that is laid over it again.
+ */
+function withAccount(state: State, account: Account | undefined, marks: readonly Mark[]): State {
+  const upTo = account?.version ?? 0;
+  const told = account?.version === undefined ? state : marks.reduce(withMark, { ...state, account: mergeAccount(state.account, account) });
+  const newer = told.aside.filter((event) => event.version > upTo);
+  return newer.reduce(layAccountEvent, { ...told, aside: newer });
 }
 
 function settle(state: State): State {
-  const marked = state.aside.reduce(layAccountEvent, state);
-  const next: State = { ...marked, aside: [], accountGap: false, syncIsDelta: false };
+  const next: State = { ...state, accountGap: false, syncIsDelta: false };
   return { ...next, sync: hasGap(next) ? 'wanted' : 'idle' };
 }
 
@@ -120,6 +121,7 @@ function applyItem(state: State, item: SyncItem, delta: boolean): State {
         ...base,
         summary: forward(held.summary, summary),
         ...derivedFrom(summary),
+        draftAt: summary.draft === held.summary.draft ? held.draftAt : undefined,
         historyDone: base.historyDone && (base.messages.length > 0 || summary.lastSeq === 0),
       };
   const last = summary.lastMessage ? [summary.lastMessage] : [];

@@ -1,7 +1,7 @@
 // Who is in a conversation, in which role, and may therefore write.
 
-import { text } from '../guards';
-import type { LogEvent, Member, Summary } from '../protocol';
+import { isCount, text } from '../guards';
+import type { Json, LogEvent, Member, Summary } from '../protocol';
 import { toMembers } from '../reading';
 import { withSummary, type Conversation } from './state';
 
@@ -28,14 +28,14 @@ export function membersChanged(conversation: Conversation, { type, actor, data }
     case 'member.added': {
       const others = members?.filter((one) => one.userId !== user);
       const next = others && [...others, { userId: user, role }];
-      const memberCount = next ? next.length : summary.memberCount + 1;
+      const memberCount = told(data, next?.length ?? summary.memberCount + 1);
       return withSummary(conversation, { members: next, memberCount, ...(user === me ? writing(summary.kind, role) : {}) });
     }
     case 'member.removed':
     case 'member.left': {
       const heir = text(data.newOwnerId);
       const next = members?.filter((one) => one.userId !== user).map((one) => (one.userId === heir ? { ...one, role: 'owner' } : one));
-      const memberCount = next ? next.length : Math.max(0, summary.memberCount - 1);
+      const memberCount = told(data, next?.length ?? Math.max(0, summary.memberCount - 1));
       const mine: Partial<Summary> = user === me ? { canSend: false } : heir === me ? { canSend: true } : {};
       // Who is out does not learn who stays.
       return withSummary(conversation, { members: next, memberCount, ...mine });
@@ -52,6 +52,9 @@ export function membersChanged(conversation: Conversation, { type, actor, data }
       return conversation;
   }
 }
+
+/** The event says how many there are after it. */
+const told = (data: Json, counted: number): number => (isCount(data.memberCount) ? data.memberCount : counted);
 
 /** In a channel only owner and admins write. */
 const writing = (kind: string, role: string | undefined): Partial<Summary> => ({

@@ -1,6 +1,6 @@
 // For the tests: as model.ts, a tiny server, for a group or a channel and for an account.
 
-import type { Account, LogEvent, Member, Message, Summary } from '../protocol';
+import type { Account, LogEvent, Mark, Member, Message, Summary } from '../protocol';
 import { ALICE, BOB, event, messagesAfter } from './model';
 import { blankConversation } from './state';
 
@@ -155,8 +155,16 @@ export function accountAfter(log: readonly LogEvent[]): Account {
   return { version: log.length, settings, ...lists } as Account;
 }
 
+/** The same as a sync tells them: of a conversation that was marked. */
+export function markAfter(log: readonly LogEvent[], conversationId: string): Mark {
+  const archived = log.findLast((each) => each.data.conversationId === conversationId && /archived$/.test(each.type));
+  const { muted = false, mutedUntil, pinned = false, draft, draftSavedAt } = marksAfter(log, conversationId, Infinity) as Mark;
+  const archivedThroughSeq = archived?.type === 'conversation.archived' ? Number(archived.data.throughSeq) : undefined;
+  return { conversationId, muted, mutedUntil, pinned, archivedThroughSeq, draft, draftSavedAt };
+}
+
 /** The marks that a fresh sync tells in the summary of one conversation whose last message is `lastSeq`. */
-export function marksAfter(log: readonly LogEvent[], conversationId: string, lastSeq: number): Partial<Summary> {
+export function marksAfter(log: readonly LogEvent[], conversationId: string, lastSeq: number): Partial<Summary> & { draftSavedAt?: string } {
   const about = log.filter((each) => each.data.conversationId === conversationId);
   const latest = (...types: string[]): LogEvent | undefined => about.findLast((each) => types.includes(each.type));
   const muted = latest('conversation.muted', 'conversation.unmuted');
@@ -172,5 +180,6 @@ export function marksAfter(log: readonly LogEvent[], conversationId: string, las
     pinned: latest('conversation.pinned', 'conversation.unpinned')?.type === 'conversation.pinned',
     archived: archived?.type === 'conversation.archived' && Number(archived.data.throughSeq) >= lastSeq,
     draft: draft?.words || undefined,
+    draftSavedAt: draft?.at,
   };
 }

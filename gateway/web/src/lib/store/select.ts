@@ -4,11 +4,13 @@ import { directMembers } from '../protocol';
 import { messageAt, shownMessages } from './messages';
 import type { Conversation, State } from './state';
 
+export type Filter = 'all' | 'unread' | 'archived';
+
 /** Pinned first, then by the newest message; a conversation without one by its creation. */
-export function inbox(state: State): readonly Conversation[] {
+export function inbox(state: State, filter: Filter = 'all'): readonly Conversation[] {
   const at = ({ summary }: Conversation): string => summary.lastMessage?.createdAt || summary.createdAt;
   return Object.values(state.conversations)
-    .filter(({ summary }) => summary.version > 0 && !summary.archived)
+    .filter(({ summary }) => summary.version > 0 && summary.archived === (filter === 'archived') && (filter !== 'unread' || summary.unread > 0))
     .sort(
       (a, b) =>
         Number(b.summary.pinned) - Number(a.summary.pinned) ||

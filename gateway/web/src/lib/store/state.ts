@@ -46,7 +46,7 @@ export interface State {
   readonly account: Account;
   /** An event of the account jumped. */
   readonly accountGap: boolean;
-  /** Events of the account that came while a sync was under way: its pages may be older than they. */
+  /** The last events of the account: pages of a sync may be older than they. */
   readonly aside: readonly LogEvent[];
   readonly token?: string;
   readonly sync: SyncPhase;
