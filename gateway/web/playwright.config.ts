@@ -11,7 +11,7 @@ export default defineConfig({
   workers: 1,
   // A test that only passes the second time has failed.
   retries: 0,
-  timeout: 60_000,
+  timeout: 40_000,
   expect: { timeout: 15_000 },
   reporter: 'list',
   use: {

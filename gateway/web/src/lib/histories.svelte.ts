@@ -8,8 +8,9 @@ import { needsHistory, peerOf } from './store/select';
 
 const HISTORY_LIMIT = 50;
 /** Views follow the log, usually within milliseconds. */
-const MEMBERS_TRIES = 5;
-const MEMBERS_AGAIN_MS = 400;
+const TRIES = 6;
+const AGAIN_MS = 250;
+const soon = (tries: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, AGAIN_MS * tries));
 
 export class Histories {
   loading = $state.raw<Readonly<Record<string, 'loading' | 'failed'>>>({});
@@ -49,11 +50,19 @@ export class Histories {
     }
   }
 
+  /** One that was just created or joined: it is there in a moment. */
+  async arrive(conversationId: string): Promise<void> {
+    for (let tries = 0; !this.host.state.conversations[conversationId] && tries < TRIES; tries += 1) {
+      if (tries > 0) await soon(tries);
+      await this.open(conversationId);
+    }
+  }
+
   /** A list of conversations comes without the people of groups. */
   async learnMembers(conversationId: string): Promise<void> {
     const unknown = (): boolean => this.host.state.conversations[conversationId]?.summary.members === undefined;
-    for (let tries = 0; unknown() && tries < MEMBERS_TRIES; tries += 1) {
-      if (tries > 0) await new Promise((resolve) => setTimeout(resolve, MEMBERS_AGAIN_MS * tries));
+    for (let tries = 0; unknown() && tries < TRIES; tries += 1) {
+      if (tries > 0) await soon(tries);
       const summary = await this.host.authorized((token) => getSummary(token, conversationId)).catch(() => null);
       if (summary && unknown()) this.host.dispatch({ type: 'local.summary', summary });
     }
