@@ -21,6 +21,7 @@ pub mod body;
 pub mod conversation;
 pub mod event;
 pub mod ids;
+pub mod masking;
 pub mod subject;
 pub mod timestamp;
 

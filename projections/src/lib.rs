@@ -5,6 +5,7 @@
 //! - [`load`]: a conversation's or account's state for the commands, exactly the fold of its events.
 //! - [`apply`]: a batch of the log into all views, with its checkpoint.
 //! - [`run`]: a projector a shard, elected, following the log.
+//! - [`rebuild`]: the views made anew from the log, to replace them or to compare.
 //! - [`checkpoint`]: how far into each shard all of these reach.
 //!
 //! **Architecture invariant:** every event is in the views exactly once. A batch and its checkpoint
@@ -20,6 +21,7 @@ mod failure;
 pub mod load;
 mod number;
 pub mod queries;
+pub mod rebuild;
 mod runner;
 pub mod views;
 

@@ -13,6 +13,7 @@ mod log;
 mod poison;
 mod presence;
 mod projecting;
+mod rebuild;
 mod summary;
 mod support;
 mod sync;

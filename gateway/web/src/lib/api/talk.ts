@@ -1,6 +1,6 @@
 // Conversations as everybody in them sees them: messages, history, cursors, sync.
 
-import { toSync } from '../frames';
+import { toPresence, toSync } from '../frames';
 import { isCount, isRecord, text } from '../guards';
 import type { Json, Message, ServerFrame, Summary } from '../protocol';
 import { toMessages, toSummary } from '../reading';
@@ -55,6 +55,14 @@ export async function postCursor(bearer: string, conversationId: string, which: 
       ? (['read-cursors', { readThroughSeq: throughSeq }] as const)
       : (['delivery-cursors', { deliveredThroughSeq: throughSeq }] as const);
   await call('POST', `v1/conversations/${id(conversationId)}/${path}`, bearer, body);
+}
+
+export type PresenceFrame = Extract<ServerFrame, { type: 'presence' }>;
+
+/** Of those whom the caller may see. */
+export async function getPresence(bearer: string, userIds: readonly string[]): Promise<readonly PresenceFrame[]> {
+  const { presence } = await call('GET', `v1/presence?userIds=${userIds.map(id).join(',')}`, bearer);
+  return (Array.isArray(presence) ? presence : []).map((one) => toPresence(isRecord(one) ? one : {})).filter((one) => one !== null);
 }
 
 export type SyncPage = Extract<ServerFrame, { type: 'sync' }>;

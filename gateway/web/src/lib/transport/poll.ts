@@ -2,9 +2,10 @@
 // needs nothing but plain HTTP, so it is what always works.
 
 import { ApiError } from '../api/call';
-import type { SyncPage } from '../api/talk';
+import type { PresenceFrame, SyncPage } from '../api/talk';
 import { closeCodeOf } from '../closes';
 import type { ClientFrame } from '../protocol';
+import { PresencePoll } from './presence';
 import type { Hello, Listener, Transport } from './transport';
 
 export const WAIT_SECONDS = 25;
@@ -28,6 +29,8 @@ export interface PollDeps {
   sync(since: string | undefined, waitSeconds: number, signal: AbortSignal): Promise<SyncPage>;
   /** Messages and cursors, answered by frames. */
   command(frame: ClientFrame): boolean;
+  presence(userIds: readonly string[]): Promise<readonly PresenceFrame[]>;
+  visible(): boolean;
 }
 
 export class PollTransport implements Transport {
@@ -35,11 +38,14 @@ export class PollTransport implements Transport {
   #request: AbortController | null = null;
   #askedAt = 0;
   #again = false;
+  readonly #people: PresencePoll;
 
   constructor(
     private readonly deps: PollDeps,
     private readonly listener: Listener,
   ) {
+    const { presence, visible } = deps;
+    this.#people = new PresencePoll({ presence, visible, onFrame: (frame) => listener.frame(frame) });
     this.#loop().catch((error: unknown) => {
       this.#end(LOST);
       throw error;
@@ -48,11 +54,14 @@ export class PollTransport implements Transport {
 
   send(frame: ClientFrame): boolean {
     if (this.#closed) return false;
+    if (frame.type === 'presence.watch') this.#people.watch(frame.userIds);
     // The request that is under way, or the next, is that sync.
-    return frame.type === 'sync' || this.deps.command(frame);
+    else if (frame.type !== 'sync') return this.deps.command(frame);
+    return true;
   }
 
   check(): void {
+    this.#people.check();
     if (!this.#request || Date.now() - this.#askedAt < OVERDUE_MS) return;
     this.#again = true;
     this.#request.abort();
@@ -60,6 +69,7 @@ export class PollTransport implements Transport {
 
   close(): void {
     this.#closed = true;
+    this.#people.close();
     this.#request?.abort();
   }
 

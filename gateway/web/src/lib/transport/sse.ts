@@ -2,11 +2,12 @@
 // by requests of its own.
 
 import { ApiError, headersFor, readRefusal } from '../api/call';
-import type { SyncPage } from '../api/talk';
+import type { PresenceFrame, SyncPage } from '../api/talk';
 import { closeCodeOf } from '../closes';
 import { parseFrame } from '../frames';
 import type { ClientFrame } from '../protocol';
 import { EventStreamParser } from './event-stream';
+import { PresencePoll } from './presence';
 import type { Hello, Listener, Transport } from './transport';
 
 /** The server breaks its silence every 20 s. */
@@ -24,6 +25,8 @@ export interface SseDeps {
   command(frame: ClientFrame): boolean;
   /** A page of what came after `since`. */
   sync(since: string | undefined): Promise<SyncPage>;
+  presence(userIds: readonly string[]): Promise<readonly PresenceFrame[]>;
+  visible(): boolean;
 }
 
 export class SseTransport implements Transport {
@@ -31,11 +34,14 @@ export class SseTransport implements Transport {
   #heardAt = Date.now();
   #watchdog: ReturnType<typeof setTimeout> | undefined;
   #syncing = false;
+  readonly #people: PresencePoll;
 
   constructor(
     private readonly deps: SseDeps,
     private readonly listener: Listener,
   ) {
+    const { presence, visible } = deps;
+    this.#people = new PresencePoll({ presence, visible, onFrame: (frame) => listener.frame(frame) });
     this.#listen().catch((error: unknown) => {
       this.#end(LOST);
       throw error;
@@ -44,16 +50,19 @@ export class SseTransport implements Transport {
 
   send(frame: ClientFrame): boolean {
     if (this.#closed) return false;
-    if (frame.type !== 'sync') return this.deps.command(frame);
-    void this.#sync(frame);
+    if (frame.type === 'sync') void this.#sync(frame);
+    else if (frame.type === 'presence.watch') this.#people.watch(frame.userIds);
+    else return this.deps.command(frame);
     return true;
   }
 
   check(): void {
     if (Date.now() - this.#heardAt > OVERDUE_MS) this.#end(SILENCE);
+    this.#people.check();
   }
 
   close(): void {
+    this.#people.close();
     clearTimeout(this.#watchdog);
     this.#abort.abort();
   }
