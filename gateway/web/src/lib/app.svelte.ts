@@ -1,7 +1,6 @@
 // The page's one object: it owns the state and lets frames, HTTP answers and people change it
 // only through `apply`.
 
-import { ApiError } from './api/call';
 import { devToken } from './api/session';
 import { isThere, postCursor, postMessage } from './api/talk';
 import { Actions } from './actions';
@@ -17,6 +16,7 @@ import { Outbox, type OutboxItem } from './outbox';
 import { Own } from './own';
 import { People } from './people.svelte';
 import type { ClientFrame, ServerFrame } from './protocol';
+import { Renewal } from './renewal';
 import { Sessions, type Signed } from './session';
 import { browserStore, readJson } from './storage';
 import { apply } from './store/apply';
@@ -45,19 +45,24 @@ export class App {
   people = new People((frame) => this.#send(frame));
 
   #tab = browserStore(() => sessionStorage);
-  #host: Host = hostOf(this, (input) => this.#dispatch(input), (call) => this.#authorized(call));
+  #sessions = new Sessions(browserStore(() => localStorage), this.#tab);
+  #renewal = new Renewal({
+    sessions: this.#sessions,
+    signed: () => this.signed,
+    renewed: (signed) => (this.signed = signed),
+    ended: () => this.#ended('signed-out'),
+  });
+  #host: Host = hostOf(this, (input) => this.#dispatch(input), (call) => this.#renewal.authorized(call));
   readonly actions = new Actions(this.#host);
   readonly own = new Own(this.#host);
   readonly drafts = new Drafts(this.#host, this.#tab);
   readonly histories = new Histories(this.#host, () => this.#settleOutbox());
   readonly compose = new Compose();
   #ends = new Ends(() => this.#dispatch({ type: 'local.moment', at: new Date().toISOString() }));
-  #sessions = new Sessions(browserStore(() => localStorage), this.#tab);
   #cursors = new CursorReports((frame) => this.#send(frame));
   #outbox: Outbox | null = null;
   #connection: Connection | null = null;
   #commands: HttpCommands | null = null;
-  #renewing: Promise<boolean> | null = null;
   #syncTimer: ReturnType<typeof setTimeout> | undefined;
   #syncAskedAt = 0;
   #syncs = 0;
@@ -131,8 +136,8 @@ export class App {
       newId: () => crypto.randomUUID(),
     });
     const commands = new HttpCommands({
-      message: (id, message) => this.#authorized((token) => postMessage(token, id, message)),
-      cursor: (id, which, throughSeq) => this.#authorized((token) => postCursor(token, id, which, throughSeq)),
+      message: (id, message) => this.#renewal.authorized((token) => postMessage(token, id, message)),
+      cursor: (id, which, throughSeq) => this.#renewal.authorized((token) => postCursor(token, id, which, throughSeq)),
       onFrame: (frame) => this.#heard(frame),
     });
     const tab: Tab = {
@@ -150,7 +155,7 @@ export class App {
       remember: (choice) => this.#tab.set(TRANSPORT, JSON.stringify(choice)),
       onLink: (link) => this.#linked(link),
       onFrame: (frame) => this.#heard(frame),
-      renew: () => this.#renew(),
+      renew: () => this.#renewal.renew(),
       onEnd: (ending) => this.#ended(ending),
       random: Math.random,
     });
@@ -279,38 +284,6 @@ export class App {
   #watchPeople(): void {
     const peers = inbox(this.state).map(({ summary }) => peerOf(summary.conversationId, this.me));
     this.people.watch(peers.filter((peer) => peer !== null));
-  }
-
-  /** One new session for an ended one; many callers at once share it. */
-  #renew(): Promise<boolean> {
-    this.#renewing ??= this.#renewOnce().finally(() => (this.#renewing = null));
-    return this.#renewing;
-  }
-
-  async #renewOnce(): Promise<boolean> {
-    const { accessToken, userId } = this.signed ?? {};
-    if (!accessToken) return false;
-    try {
-      const signed = await this.#sessions.begin(accessToken);
-      if (signed.userId !== userId) return false;
-      this.signed = signed;
-      return true;
-    } catch (error) {
-      // 0 and 5xx: not asked, not refused.
-      if (error instanceof ApiError && error.status >= 400 && error.status < 500) return false;
-      throw error;
-    }
-  }
-
-  async #authorized<T>(call: (token: string) => Promise<T>): Promise<T> {
-    try {
-      return await call(this.signed?.sessionToken ?? '');
-    } catch (error) {
-      if (!(error instanceof ApiError) || error.status !== 401 || !this.signed) throw error;
-      if (await this.#renew()) return call(this.signed?.sessionToken ?? '');
-      this.#ended('signed-out');
-      throw error;
-    }
   }
 }
 
