@@ -92,3 +92,24 @@ test('the keyboard does it all', async () => {
   await expect(alice.page.getByRole('menu')).toHaveCount(0);
   await expect(alice.page.locator('[data-testid="message"][data-seq="1"]')).toBeFocused();
 });
+
+test('a long press on a phone does, too', async ({ browser }) => {
+  await alice.writes('press me');
+  await alice.sees('press me', 'delivered');
+  const context = await browser.newContext({ viewport: { width: 390, height: 800 }, hasTouch: true, isMobile: true });
+  const phone = await Person.inTab(context, bob.userId);
+  await phone.signsIn();
+  await phone.opens(alice);
+  const box = await phone.message('press me').boundingBox();
+  if (!box) throw new Error('not on the screen');
+  const touch = await context.newCDPSession(phone.page);
+  const at = { x: box.x + 60, y: box.y + box.height / 2 };
+  await touch.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: [at] });
+  // The finger rests.
+  await phone.page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 700)));
+  await touch.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
+  await expect(phone.page.getByRole('menu')).toBeVisible();
+  await phone.page.getByTestId('action-reply').tap();
+  await expect(phone.page.getByTestId('compose-target')).toContainText('press me');
+  await phone.leaves();
+});
