@@ -14,8 +14,8 @@ export class Toasts {
   #ids = 0;
 
   say(words: string, kind: Toast['kind'] = 'done'): void {
-    const toast: Toast = { id: ++this.#ids, words, kind };
-    this.shown = [...this.shown.filter((one) => one.words !== words), toast].slice(-MOST);
+    const toast: Toast = { id: ++this.#ids, words: sentence(words), kind };
+    this.shown = [...this.shown.filter((one) => one.words !== toast.words), toast].slice(-MOST);
     setTimeout(() => this.dismiss(toast.id), LASTS_MS[kind]);
   }
 
@@ -35,5 +35,8 @@ export class Toasts {
     }
   }
 }
+
+/** The server's reasons are parts of sentences. */
+const sentence = (words: string): string => words.charAt(0).toUpperCase() + words.slice(1);
 
 export const toasts = new Toasts();

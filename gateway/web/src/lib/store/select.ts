@@ -10,7 +10,9 @@ export type Filter = 'all' | 'unread' | 'archived';
 export function inbox(state: State, filter: Filter = 'all'): readonly Conversation[] {
   const at = ({ summary }: Conversation): string => summary.lastMessage?.createdAt || summary.createdAt;
   return Object.values(state.conversations)
-    .filter(({ summary }) => summary.version > 0 && summary.archived === (filter === 'archived') && (filter !== 'unread' || summary.unread > 0))
+    // One without any event is there as long as something is to be sent.
+    .filter(({ summary }) => summary.version > 0 || summary.draft)
+    .filter(({ summary }) => summary.archived === (filter === 'archived') && (filter !== 'unread' || summary.unread > 0))
     .sort(
       (a, b) =>
         Number(b.summary.pinned) - Number(a.summary.pinned) ||
