@@ -73,6 +73,15 @@ export class Person {
     await expect(this.page.getByTestId('conversation-title')).toHaveText(title);
   }
 
+  /** How far this person has read, by the server's word. */
+  async readSeq(other: Person): Promise<number> {
+    return this.page.evaluate(async (id) => {
+      const { sessionToken } = JSON.parse(sessionStorage.getItem('parley.session') ?? '{}');
+      const answer = await fetch(`v1/conversations/${id}`, { headers: { Authorization: `Bearer ${sessionToken}` } });
+      return Number((await answer.json()).readSeq);
+    }, conversationId(this, other));
+  }
+
   /** From the menu of the open conversation. */
   async chooses(item: string): Promise<void> {
     await this.page.getByTestId('conversation-menu').click();
