@@ -4,6 +4,7 @@
 //! - [`queries`]: what the gateway asks.
 //! - [`load`]: a conversation's or account's state for the commands, exactly the fold of its events.
 //! - [`apply`]: a batch of the log into all views, with its checkpoint.
+//! - [`elected`]: work on a shard that one process does at a time.
 //! - [`run`]: a projector a shard, elected, following the log.
 //! - [`checkpoint`]: how far into each shard all of these reach.
 //!
@@ -16,6 +17,7 @@ pub mod apply;
 pub mod checkpoint;
 mod config;
 mod database;
+pub mod elected;
 mod failure;
 pub mod load;
 mod number;
