@@ -9,7 +9,7 @@ use std::sync::{
 use parley_domain::{Timestamp, UserId};
 use tokio::sync::Notify;
 
-use super::{access::Access, table::Shown};
+use super::{Shown, access::Access};
 use crate::realtime::{
     protocol::{self, Frame},
     registry::lock,

@@ -177,7 +177,7 @@ mod tests {
         strangers.add(&id("d.bob.eve"), &watch);
         let taken = || {
             let mut frames = 0;
-            watch.take(|_| Some(super::super::table::Shown::Online), |_| frames += 1);
+            watch.take(|_| Some(super::super::Shown::Online), |_| frames += 1);
             frames
         };
         strangers.talked("d.bob.eva", ["bob", "eva"]);
