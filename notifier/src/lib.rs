@@ -1,4 +1,21 @@
 //! Tells people who are away that a message waits: soon, once, and only if it is still true.
+//!
+//! A tail of the log like any other, in three steps, each of which may die at any point:
+//! - [`follow`]: one follower a shard reads the log. A message opens a window, a reading cancels it;
+//!   a window that ends becomes a row of `notification_timers`.
+//! - [`decider`]: any number of deciders take the timers that are due, ask what is true now, and
+//!   store each decision as an event of a [`thread`]; deliveries and the next timer follow from it.
+//! - [`deliver`]: workers take the deliveries that are due and hand them to the [`channels`].
+//!
+//! [`policy`] is the pure part: when a window ends, and what is decided then.
+//!
+//! **Architecture invariant:** a decision is stored before anything follows from it, and what follows
+//! is derived from it alone, so that it may be derived again: each delivery is there once.
+//!
+//! **Architecture invariant:** whatever was not decided is behind the follower's checkpoint, or has a
+//! timer.
 
 pub mod channels;
 pub mod notice;
+pub mod policy;
+pub mod thread;
