@@ -15,7 +15,10 @@
 //! **Architecture invariant:** whatever was not decided is behind the follower's checkpoint, or has a
 //! timer.
 
+pub mod backoff;
+pub mod breaker;
 pub mod channels;
+pub mod links;
 pub mod notice;
 pub mod policy;
 pub mod thread;
