@@ -24,6 +24,8 @@ pub struct OwnerConfig {
     pub cache: CacheConfig,
     /// Commands of a shard that are under way at once.
     pub commands: usize,
+    /// Counts of limits kept in memory, a shard; beyond them nobody new is counted.
+    pub rate_windows: usize,
 }
 
 /// Bounds of what is kept in memory.
@@ -112,6 +114,7 @@ impl Config {
                     ),
                 },
                 commands: env.usize("PARLEY_COMMANDS_IN_FLIGHT", 10_000, 1..=1_000_000),
+                rate_windows: env.usize("PARLEY_RATE_WINDOWS", 200_000, 1..=100_000_000),
             },
         }
     }

@@ -1,6 +1,9 @@
 //! Where the commands of a reign are decided and answered, whichever aggregate they are for.
 
-use std::pin::Pin;
+use std::{
+    pin::Pin,
+    sync::{Mutex, PoisonError},
+};
 
 use async_nats::{Message, Subscriber};
 use cqrs_es::{AggregateContext, AggregateError, EventStore, event_sink::EventSink};
@@ -15,6 +18,7 @@ use uuid::Uuid;
 use crate::{
     cache::SharedCache,
     problem::{Code, Problem},
+    rates::Limiter,
     served::{Commanded, Now, Served},
     wire::{Asked, Reply, Sealed},
 };
@@ -37,6 +41,7 @@ pub(crate) struct Desk<'a> {
     pub accounts: LogStore<SharedCache<Account>>,
     pub committer: &'a Committer,
     pub connection: &'a Connection,
+    pub limiter: &'a Mutex<Limiter>,
 }
 
 impl<'a> Desk<'a> {
@@ -88,6 +93,11 @@ impl<'a> Desk<'a> {
         let reply = match sealed.asked {
             Asked::Conversation(request) => self.answer(&self.conversations, request).await,
             Asked::Account(request) => self.answer(&self.accounts, request).await,
+            Asked::Rate(request) => {
+                let now_ms = u64::try_from(SystemClock.now_millis()).unwrap_or_default();
+                let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
+                Some(Reply::Rate(limiter.take(&request, now_ms)))
+            }
         };
         let Some(reply) = reply else { return Some(arrived) };
         self.reply(&arrived.message, &reply).await;

@@ -7,6 +7,7 @@
 //! - [`owner`] owns one shard: it reads the log's end into memory, then decides and appends.
 //! - `desk` is where its commands are decided and answered, for each aggregate in [`served`].
 //! - [`cache`] holds the aggregates in memory; [`loader`] brings in those that are not.
+//! - [`rates`] counts for all gateways how much somebody does in a while.
 //! - [`problem`] is what a caller is told when the answer is no.
 //!
 //! **Architecture invariant:** the owner's memory covers every event behind [`cache::Cache`]'s
@@ -22,6 +23,7 @@ mod lane;
 pub mod loader;
 pub mod owner;
 pub mod problem;
+pub mod rates;
 pub mod served;
 pub mod service;
 mod verbs;

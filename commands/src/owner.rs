@@ -4,7 +4,10 @@
 //! another owner, or in doubt for too long. Everything in memory goes with it, and the commands
 //! that nobody has answered yet are decided anew, in the order of their arrival, in the next.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_nats::Subscriber;
 use futures_util::StreamExt;
@@ -25,6 +28,7 @@ use crate::{
     config::OwnerConfig,
     desk::{Arrived, Deciding, Desk},
     loader::Loader,
+    rates::Limiter,
     served::Served,
 };
 
@@ -43,6 +47,8 @@ pub struct Owner {
     pub checkpoint: watch::Receiver<Option<u64>>,
     pub committer: CommitterConfig,
     pub config: OwnerConfig,
+    /// Outlives reigns.
+    pub limiter: Arc<Mutex<Limiter>>,
 }
 
 /// How owning a shard shall end.
@@ -184,6 +190,7 @@ impl Reign {
             accounts: self.store(owner, &self.accounts),
             committer: &self.committer,
             connection: &owner.connection,
+            limiter: &owner.limiter,
         };
         let mut writer = Writer::start(&self.committer, &owner.connection);
         let mut deciding = Deciding::new();

@@ -1,6 +1,9 @@
 //! The service as a whole: its shards, and the NATS endpoints for backend services.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_nats::service::ServiceExt;
 use futures_util::{StreamExt, stream::FuturesUnordered};
@@ -21,6 +24,7 @@ use crate::{
     config::Config,
     keeper::Keeper,
     owner::Owner,
+    rates::Limiter,
     verbs::{Verb, answer},
 };
 
@@ -63,6 +67,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
             checkpoint: checkpoints.of(shard),
             committer: config.committer.clone(),
             config: config.owner.clone(),
+            limiter: Arc::new(Mutex::new(Limiter::new(config.owner.rate_windows))),
         }
     };
     let keeper =

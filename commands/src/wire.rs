@@ -5,7 +5,10 @@ use parley_domain::{AccountId, Action, Actor, Answer, ConversationId, account};
 use parley_nats::subjects::shard_of;
 use serde::{Deserialize, Serialize};
 
-use crate::problem::{Code, Problem};
+use crate::{
+    problem::{Code, Problem},
+    rates::{Grant, RateRequest},
+};
 
 /// A command on its way to the owner of its conversation's shard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +47,8 @@ impl AccountRequest {
 pub enum Asked {
     Conversation(Request),
     Account(AccountRequest),
+    /// Not a command: some of a limit.
+    Rate(RateRequest),
 }
 
 impl Asked {
@@ -52,6 +57,7 @@ impl Asked {
         match self {
             Self::Conversation(request) => shard_of(&request.conversation_id, shards),
             Self::Account(request) => shard_of(&request.account_id, shards),
+            Self::Rate(request) => request.counted.shard(shards),
         }
     }
 }
@@ -71,6 +77,7 @@ pub struct Sealed {
 pub enum Reply {
     Answer(Answer),
     Account(account::Answer),
+    Rate(Grant),
     Problem(Problem),
 }
 
@@ -92,7 +99,7 @@ impl Ask for Request {
     fn answer(reply: Reply) -> Result<Answer, Problem> {
         match reply {
             Reply::Answer(answer) => Ok(answer),
-            Reply::Account(_) => Err(another_question()),
+            Reply::Account(_) | Reply::Rate(_) => Err(another_question()),
             Reply::Problem(problem) => Err(problem),
         }
     }
@@ -108,7 +115,23 @@ impl Ask for AccountRequest {
     fn answer(reply: Reply) -> Result<account::Answer, Problem> {
         match reply {
             Reply::Account(answer) => Ok(answer),
-            Reply::Answer(_) => Err(another_question()),
+            Reply::Answer(_) | Reply::Rate(_) => Err(another_question()),
+            Reply::Problem(problem) => Err(problem),
+        }
+    }
+}
+
+impl Ask for RateRequest {
+    type Answer = Grant;
+
+    fn into_asked(self) -> Asked {
+        Asked::Rate(self)
+    }
+
+    fn answer(reply: Reply) -> Result<Grant, Problem> {
+        match reply {
+            Reply::Rate(grant) => Ok(grant),
+            Reply::Answer(_) | Reply::Account(_) => Err(another_question()),
             Reply::Problem(problem) => Err(problem),
         }
     }

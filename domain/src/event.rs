@@ -3,13 +3,18 @@
 //! These are the storage format. A name or shape once written is never changed; a new shape is a
 //! new optional field or a new type. `tests/golden/` holds one file a type.
 
+mod account;
+mod conversation;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+pub use account::{DeviceRegistered, DeviceUnlinked};
+pub use conversation::{CursorMoved, MessageSent};
+
 use crate::{
-    body::Body,
-    ids::{ClientMessageId, DeviceId, UserId},
+    ids::{DeviceId, UserId},
     subject::Subject,
     timestamp::Timestamp,
 };
@@ -31,74 +36,72 @@ pub struct Event {
     pub data: EventData,
 }
 
-/// What happened, by type.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "most events are messages")]
-pub enum EventData {
-    MessageSent(MessageSent),
-    CursorDelivered(CursorMoved),
-    CursorRead(CursorMoved),
-    /// Only in an account's log, and nothing else is there.
-    Account(AccountEvent),
-}
-
-/// What happened in a person's account, by type.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AccountEvent {
-    DeviceRegistered(DeviceRegistered),
-    DeviceUnlinked(DeviceUnlinked),
-}
-
-/// Also moves the sender's read and delivered cursors to this message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct MessageSent {
-    /// The message's number in its conversation, gapless from 1.
-    pub conversation_seq: u64,
-    pub message_id: Uuid,
-    pub client_message_id: ClientMessageId,
-    pub body: Body,
-    /// The conversationSeq of the message that this one answers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reply_to: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires_at: Option<Timestamp>,
-}
-
-/// Everything up to `through_seq` has arrived at, or been read by, this person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CursorMoved {
-    pub user_id: UserId,
-    pub through_seq: u64,
-}
-
-/// From now on the device is one of the account's; sessions begin with it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DeviceRegistered {
-    pub device_id: DeviceId,
-    /// What the device runs, for its owner's list of devices.
-    pub platform: String,
-}
-
-/// Whatever the device was given before this is worth nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DeviceUnlinked {
-    pub device_id: DeviceId,
-}
-
-impl EventData {
-    /// The CloudEvents `type`.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::MessageSent(_) => "message.sent",
-            Self::CursorDelivered(_) => "cursor.delivered",
-            Self::CursorRead(_) => "cursor.read",
-            Self::Account(AccountEvent::DeviceRegistered(_)) => "device.registered",
-            Self::Account(AccountEvent::DeviceUnlinked(_)) => "device.unlinked",
+/// Makes the two enums of events, their type names, and reading and writing them by these names,
+/// from one table: an event that is added to it is everywhere.
+macro_rules! catalogue {
+    (
+        conversation { $($(#[$about:meta])* $kind:literal => $variant:ident($data:ty),)* }
+        account { $($(#[$account_about:meta])* $account_kind:literal => $account_variant:ident($account_data:ty),)* }
+    ) => {
+        /// What happened, by type.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[expect(clippy::large_enum_variant, reason = "most events are messages")]
+        pub enum EventData {
+            $($(#[$about])* $variant($data),)*
+            /// Only in an account's log, and nothing else is there.
+            Account(AccountEvent),
         }
+
+        /// What happened in a person's account, by type.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum AccountEvent {
+            $($(#[$account_about])* $account_variant($account_data),)*
+        }
+
+        /// Every CloudEvents `type` that there is.
+        pub const TYPES: &[&str] = &[$($kind,)* $($account_kind,)*];
+
+        impl EventData {
+            /// The CloudEvents `type`.
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => $kind,)*
+                    $(Self::Account(AccountEvent::$account_variant(_)) => $account_kind,)*
+                }
+            }
+
+            fn read(kind: &str, data: &str) -> Result<Self, DecodeError> {
+                Ok(match kind {
+                    $($kind => Self::$variant(serde_json::from_str(data)?),)*
+                    $($account_kind => {
+                        Self::Account(AccountEvent::$account_variant(serde_json::from_str(data)?))
+                    })*
+                    other => return Err(DecodeError::UnknownType(other.to_owned())),
+                })
+            }
+        }
+
+        impl Event {
+            /// The event as JSON: a message of the log, and the `event` of a live frame.
+            pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+                match &self.data {
+                    $(EventData::$variant(data) => self.write(data),)*
+                    $(EventData::Account(AccountEvent::$account_variant(data)) => self.write(data),)*
+                }
+            }
+        }
+    };
+}
+
+catalogue! {
+    conversation {
+        "message.sent" => MessageSent(MessageSent),
+        "cursor.delivered" => CursorDelivered(CursorMoved),
+        "cursor.read" => CursorRead(CursorMoved),
+    }
+    account {
+        "device.registered" => DeviceRegistered(DeviceRegistered),
+        "device.unlinked" => DeviceUnlinked(DeviceUnlinked),
     }
 }
 
@@ -142,16 +145,6 @@ struct Read<'a> {
 }
 
 impl Event {
-    /// The event as JSON: a message of the log, and the `event` of a live frame.
-    pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
-        match &self.data {
-            EventData::MessageSent(data) => self.write(data),
-            EventData::CursorDelivered(data) | EventData::CursorRead(data) => self.write(data),
-            EventData::Account(AccountEvent::DeviceRegistered(data)) => self.write(data),
-            EventData::Account(AccountEvent::DeviceUnlinked(data)) => self.write(data),
-        }
-    }
-
     fn write<D: Serialize>(&self, data: &D) -> Result<Vec<u8>, serde_json::Error> {
         serde_json::to_vec(&Written {
             specversion: "1.0",
@@ -170,19 +163,7 @@ impl Event {
     /// Reads what [`Self::to_json`] wrote; fields that it does not know are skipped.
     pub fn from_json(json: &[u8]) -> Result<Self, DecodeError> {
         let read: Read<'_> = serde_json::from_slice(json)?;
-        let data = read.data.get();
-        let data = match read.r#type {
-            "message.sent" => EventData::MessageSent(serde_json::from_str(data)?),
-            "cursor.delivered" => EventData::CursorDelivered(serde_json::from_str(data)?),
-            "cursor.read" => EventData::CursorRead(serde_json::from_str(data)?),
-            "device.registered" => {
-                EventData::Account(AccountEvent::DeviceRegistered(serde_json::from_str(data)?))
-            }
-            "device.unlinked" => {
-                EventData::Account(AccountEvent::DeviceUnlinked(serde_json::from_str(data)?))
-            }
-            other => return Err(DecodeError::UnknownType(other.to_owned())),
-        };
+        let data = EventData::read(read.r#type, read.data.get())?;
         Ok(Self {
             id: read.id,
             subject: read.subject,

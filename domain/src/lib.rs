@@ -11,8 +11,8 @@
 //! 3. Call it from the aggregate's `decide`. The compiler names every other place.
 //!
 //! # Recipe: add an event
-//! 1. Add a variant to [`event::EventData`] or [`event::AccountEvent`], its name to
-//!    [`event::EventData::kind`] and its decoding to `event.rs`.
+//! 1. Write what it says in `event/conversation.rs` or `event/account.rs`, and add a line to the
+//!    catalogue in `event.rs`: the compiler names every place that must know it.
 //! 2. Fold it in [`Conversation::evolve`] or [`Account::evolve`].
 //! 3. Add a golden file under `tests/golden/`; from then on it is a promise.
 
@@ -21,6 +21,7 @@ pub mod body;
 pub mod conversation;
 pub mod event;
 pub mod ids;
+pub mod masking;
 pub mod subject;
 pub mod timestamp;
 

@@ -74,6 +74,16 @@ pub enum AuthError {
     Origin,
 }
 
+impl AuthError {
+    /// Whether the caller has shown nothing that names anybody: what guessing looks like.
+    pub fn is_of_a_stranger(self) -> bool {
+        match self {
+            Self::Missing | Self::Scheme | Self::Invalid | Self::Expired | Self::Subject => true,
+            Self::Unlinked | Self::KeysUnavailable | Self::Origin => false,
+        }
+    }
+}
+
 /// What tokens are checked with; one a gateway.
 #[derive(Debug)]
 pub struct Authenticator {

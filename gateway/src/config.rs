@@ -2,6 +2,7 @@
 
 mod auth;
 mod public_url;
+mod rates;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -9,7 +10,7 @@ use parley_commands::config::ClientConfig;
 use parley_nats::topology::TopologyConfig;
 use parley_runtime::config::Env;
 
-pub use self::{auth::AuthConfig, public_url::PublicUrl};
+pub use self::{auth::AuthConfig, public_url::PublicUrl, rates::RateConfig};
 use crate::{auth::Origins, realtime::RealtimeConfig};
 
 /// Everything that the gateway can be told.
@@ -31,6 +32,7 @@ pub struct Config {
     /// Whether anyone may log in as anyone.
     pub dev: bool,
     pub limits: Limits,
+    pub rates: RateConfig,
     pub realtime: RealtimeConfig,
 }
 
@@ -47,6 +49,8 @@ pub struct Limits {
     pub body_bytes: usize,
     /// What is read ahead from a connection, the head of a request included.
     pub buffer_bytes: usize,
+    /// Proxies in front of the gateway that append to `X-Forwarded-For`.
+    pub trusted_proxies: usize,
 }
 
 impl Default for Limits {
@@ -57,6 +61,7 @@ impl Default for Limits {
             request_timeout: Duration::from_secs(15),
             body_bytes: 64 * 1_024,
             buffer_bytes: 16 * 1_024,
+            trusted_proxies: 0,
         }
     }
 }
@@ -78,6 +83,7 @@ impl Config {
             auth: AuthConfig::from_env(env, dev),
             dev,
             limits: Limits::from_env(env),
+            rates: RateConfig::from_env(env),
             realtime: RealtimeConfig::from_env(env),
         }
     }
@@ -101,6 +107,7 @@ impl Limits {
             body_bytes: env.bytes("PARLEY_MAX_BODY_BYTES", 64 * KIB, KIB..=16 * KIB * KIB),
             // hyper works with 8 KiB at least.
             buffer_bytes: env.bytes("PARLEY_HTTP_BUFFER_BYTES", 16 * KIB, 8 * KIB..=KIB * KIB),
+            trusted_proxies: env.usize("PARLEY_TRUSTED_PROXIES", 0, 0..=16),
         }
     }
 }

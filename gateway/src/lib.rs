@@ -2,6 +2,7 @@
 //!
 //! - [`auth`]: who is calling; [`devices`]: whether their device is still linked.
 //! - [`routes`]: the HTTP interface, one endpoint one file; [`openapi`] describes it to machines.
+//! - [`rates`]: how much somebody may do in a while, over all gateways.
 //! - [`error`]: how a "no" looks on the wire; nothing else knows error statuses.
 //! - [`server`]: the accept loop, its bounds and its drain.
 //! - [`page`]: the browser page, compiled in.
@@ -18,6 +19,7 @@ pub mod metrics;
 pub mod openapi;
 pub mod page;
 pub mod presence;
+pub mod rates;
 pub mod realtime;
 pub mod routes;
 pub mod server;

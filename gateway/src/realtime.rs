@@ -33,7 +33,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use parley_commands::Client;
 use parley_nats::{Connection, Failure, topology::Deployment};
 use parley_runtime::{clock::Clock, shutdown::Shutdown};
 use sqlx::PgPool;
@@ -52,6 +51,7 @@ use crate::{
     auth::Identity,
     devices::Devices,
     presence::{self, Presence},
+    rates::Commands,
 };
 
 /// What the sockets work with.
@@ -60,7 +60,7 @@ pub struct Deps {
     pub deployment: Deployment,
     /// Copies of what is kept in NATS.
     pub replicas: usize,
-    pub commands: Client,
+    pub commands: Commands,
     pub pool: PgPool,
     pub clock: Arc<dyn Clock>,
     pub shutdown: Shutdown,
@@ -77,7 +77,7 @@ struct Shared {
     devices: Arc<Devices>,
     pages: Pages,
     nats: Connection,
-    commands: Client,
+    commands: Commands,
     presence: Presence,
     clock: Arc<dyn Clock>,
     shutdown: Shutdown,

@@ -5,6 +5,7 @@
 
 use std::{
     io,
+    net::IpAddr,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
@@ -12,7 +13,12 @@ use std::{
 };
 
 use axum::Router;
-use hyper::server::conn::http1;
+use hyper::{
+    Request,
+    body::Incoming,
+    server::conn::http1,
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -29,6 +35,10 @@ use crate::{config::Limits, error, metrics::Metrics};
 
 /// How long to wait when the process is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The other end of a connection, among the extensions of its requests.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub IpAddr);
 
 /// Serves `router` until the soft end; then finishes the requests in flight, which are tasks of
 /// `shutdown`. Sockets that were upgraded are their owners' to end.
@@ -52,8 +62,8 @@ pub async fn serve(
             () = shutdown.soft().cancelled() => return,
             accepted = listener.accept() => accepted,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, from) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) if is_of_one_connection(&error) => continue,
             Err(error) => {
                 tracing::warn!(%error, "no connection can be accepted");
@@ -70,8 +80,12 @@ pub async fn serve(
         // Frames are small and written whole: waiting to fill a packet only adds latency.
         let _ = stream.set_nodelay(true);
         let counted = Counted::new(stream, slot, metrics.connections().clone());
-        let connection =
-            http.serve_connection(TokioIo::new(counted), service.clone()).with_upgrades();
+        let service = service.clone();
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(Peer(from.ip()));
+            service.call(request)
+        });
+        let connection = http.serve_connection(TokioIo::new(counted), service).with_upgrades();
         let (soft, hard) = (shutdown.soft().clone(), shutdown.hard().clone());
         shutdown.spawn(async move {
             let mut connection = pin!(connection);

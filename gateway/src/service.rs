@@ -18,6 +18,7 @@ use crate::{
     },
     config::{AuthConfig, Config, PublicUrl},
     metrics::Metrics,
+    rates::Commands,
     realtime::{Deps, Realtime},
     routes, server,
     state::{AppState, Parts},
@@ -114,7 +115,7 @@ async fn state(
 ) -> Result<AppState, Error> {
     // The futures of a start are large, and need not lie on the stack of everything above.
     let deployment = Box::pin(topology::ensure(&nats, &config.topology)).await?;
-    let commands = Client::new(nats.clone(), deployment.shards, config.client);
+    let client = Client::new(nats.clone(), deployment.shards, config.client);
     let pool = parley_projections::connect(
         &config.database_url,
         "parley-gateway",
@@ -125,6 +126,7 @@ async fn state(
         None => own_origins(config.public_url.as_ref(), listener)?,
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let commands = Commands::new(client, pool.clone(), config.rates, Arc::clone(&clock));
     let realtime = Realtime::start(
         config.realtime,
         Deps {

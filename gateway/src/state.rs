@@ -2,7 +2,6 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use parley_commands::Client;
 use parley_domain::Timestamp;
 use parley_nats::Connection;
 use parley_runtime::{clock::Clock, shutdown::Shutdown};
@@ -12,6 +11,7 @@ use crate::{
     auth::{Authenticator, Origins},
     config::{Limits, PublicUrl},
     metrics::Metrics,
+    rates::Commands,
     realtime::Realtime,
 };
 
@@ -31,7 +31,7 @@ pub struct Parts {
     pub nats: Connection,
     /// History, inbox and receipts; may be down.
     pub pool: PgPool,
-    pub commands: Client,
+    pub commands: Commands,
     pub realtime: Realtime,
     pub metrics: Metrics,
     pub clock: Arc<dyn Clock>,

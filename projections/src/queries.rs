@@ -3,6 +3,7 @@
 mod devices;
 mod history;
 mod inbox;
+mod newcomer;
 mod presence;
 mod receipts;
 mod rows;
@@ -12,6 +13,7 @@ mod sync;
 pub use devices::{AccountDevices, Standing, devices, standing};
 pub use history::{HistoryPage, MAX_HISTORY_MESSAGES, Page, history};
 pub use inbox::{Filter, InboxCursor, InboxPage, InvalidCursor, MAX_INBOX_CONVERSATIONS, inbox};
+pub use newcomer::{Newcomer, newcomer};
 pub use presence::{Acquaintance, acquaintances, note_last_seen};
 pub use receipts::{Receipts, receipts};
 pub use summary::summary;

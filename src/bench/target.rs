@@ -45,6 +45,8 @@ impl Target {
             // The limits protect a deployment from such clients as this one.
             .env("PARLEY_SOCKET_FRAMES_PER_SECOND", "1000000")
             .env("PARLEY_SOCKET_BURST_FRAMES", "1000000")
+            .env("PARLEY_RATE_MESSAGES_PER_MINUTE", "1000000")
+            .env("PARLEY_RATE_NEW_ACCOUNT_CONVERSATIONS_PER_DAY", "0")
             .stdout(Stdio::null())
             .kill_on_drop(true)
             .spawn()

@@ -17,7 +17,7 @@ use axum::{
     response::Response,
 };
 use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt, stream::FuturesUnordered};
-use parley_commands::{Client, Request};
+use parley_commands::Request;
 use parley_domain::Answer;
 use rand::Rng;
 use tokio::time::{sleep_until, timeout};
@@ -33,6 +33,7 @@ use crate::{
     auth::{AuthError, Identity},
     devices::Watch,
     presence::{Arrival, Watcher},
+    rates::Commands,
 };
 
 /// Idle connections hold this much for reading; most frames are smaller.
@@ -317,7 +318,7 @@ fn reason(error: AuthError) -> &'static str {
 }
 
 async fn execute(
-    client: &Client,
+    commands: &Commands,
     (ticket, command): (Ticket, Command),
 ) -> (Ticket, Result<Answer, Refused>) {
     let request = Request {
@@ -326,7 +327,7 @@ async fn execute(
         action: command.action,
         traceparent: None,
     };
-    let result = client.execute(request).await.map_err(|problem| Refused {
+    let result = commands.execute(request).await.map_err(|problem| Refused {
         code: problem.code.as_str().into(),
         message: problem.detail.into(),
         retry_after_ms: problem.retry_after_ms.unwrap_or_default(),

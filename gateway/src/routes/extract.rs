@@ -1,6 +1,6 @@
 //! What handlers take from a request; every "no" is a problem.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, net::IpAddr};
 
 use axum::{
     Json,
@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     auth::{Identity, request},
     error::ApiError,
+    server::Peer,
     state::AppState,
 };
 
@@ -30,12 +31,36 @@ impl FromRequestParts<AppState> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let rates = state.commands.rates();
+        let address = address(parts, state.limits.trusted_proxies);
         let (authenticator, origins) = (&state.authenticator, &state.origins);
         let devices = state.realtime.devices();
         let caller =
             request::caller(authenticator, origins, devices, &parts.method, &parts.headers);
-        Ok(Self(caller.await?))
+        match (caller.await, address) {
+            (Ok(identity), _) => Ok(Self(identity)),
+            (Err(error), Some(address)) if error.is_of_a_stranger() => {
+                rates.stranger(address).await?;
+                Err(error.into())
+            }
+            (Err(error), _) => Err(error.into()),
+        }
     }
+}
+
+/// Where a request comes from: the other end of its connection, or what the last of so many trusted
+/// proxies says of it.
+fn address(parts: &Parts, trusted_proxies: usize) -> Option<IpAddr> {
+    let Peer(peer) = parts.extensions.get::<Peer>()?;
+    if trusted_proxies == 0 {
+        return Some(*peer);
+    }
+    let named = parts.headers.get_all("x-forwarded-for").iter();
+    let named: Vec<&str> =
+        named.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).collect();
+    let place = named.len().checked_sub(trusted_proxies);
+    let forwarded = place.and_then(|place| named.get(place)?.trim().parse().ok());
+    Some(forwarded.unwrap_or(*peer))
 }
 
 /// A caller and a conversation of theirs, the `{id}` of the path.

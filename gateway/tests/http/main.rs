@@ -10,6 +10,7 @@ mod edge;
 mod handshake;
 mod openapi;
 mod outage;
+mod rates;
 mod sessions;
 #[expect(dead_code, reason = "the sockets' tests need more of it")]
 mod support;

@@ -115,6 +115,11 @@ impl World {
             ("PARLEY_SESSION_SECRET", SESSION_SECRET),
             ("PARLEY_ALLOWED_ORIGINS", ALLOWED_ORIGIN),
             ("PARLEY_DEV", "true"),
+            // Tests send more, and faster, than a person does.
+            ("PARLEY_RATE_MESSAGES_PER_MINUTE", "0"),
+            ("PARLEY_RATE_GROUP_MESSAGES_PER_MINUTE", "0"),
+            ("PARLEY_RATE_NEW_ACCOUNT_CONVERSATIONS_PER_DAY", "0"),
+            ("PARLEY_RATE_STRANGER_CALLS_PER_MINUTE", "0"),
         ]);
         for (name, value) in variables {
             env.set(*name, *value);

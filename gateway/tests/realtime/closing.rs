@@ -48,6 +48,28 @@ async fn who_says_nothing_is_shut_out() {
 }
 
 #[tokio::test]
+async fn too_many_messages_are_refused_and_the_socket_stays() {
+    let database = TestPostgres::database().await;
+    let world = World::start_with(&database, &[("PARLEY_RATE_MESSAGES_PER_MINUTE", "20")]).await;
+    let mut client = Client::open(&world, "hasty", "d").await;
+    let mut accepted = Vec::new();
+    for n in 0..30 {
+        client.send_message("d.hasty.olaf", &format!("c-{n}"), "hello").await;
+        let r#ref = format!("c-{n}");
+        let frames = client.until_frame(|frame| frame["ref"] == r#ref.as_str()).await;
+        let answer = frames.last().unwrap();
+        match answer["type"].as_str() {
+            Some("message.ack") => accepted.push(n),
+            _ => {
+                assert_eq!(answer["code"], "rate_limited", "{answer}");
+                assert!(answer["retryAfterMs"].as_u64().unwrap() > 0, "{answer}");
+            }
+        }
+    }
+    assert_eq!(accepted, (0..20).collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn a_slow_reader_is_let_go_and_loses_nothing() {
     let database = TestPostgres::database().await;
     let tight = [

@@ -3,10 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
-use parley_commands::{Client as Commands, config::ClientConfig};
+use parley_commands::{Client as CommandClient, config::ClientConfig};
 use parley_domain::{Scope, UserId};
 use parley_gateway::auth::Identity;
 use parley_gateway::realtime::{Deps, Realtime, RealtimeConfig, poll::SyncAnswer};
+use parley_gateway::{config::RateConfig, rates::Commands};
 use parley_runtime::{clock::SystemClock, engines::testing::TestPostgres, shutdown::Shutdown};
 use serde_json::Value;
 
@@ -21,13 +22,16 @@ const LONG: Duration = Duration::from_secs(30);
 pub async fn realtime(world: &World, database: &str) -> Realtime {
     let nats = parley_nats::connect(&world.nats().url(), "test").await.unwrap();
     let deployment = parley_nats::topology::find(&nats).await.unwrap().unwrap();
+    let commands = CommandClient::new(nats.clone(), deployment.shards, ClientConfig::default());
+    let pool = parley_projections::connect(database, "test", 2).unwrap();
+    let clock = Arc::new(SystemClock);
     let deps = Deps {
-        commands: Commands::new(nats.clone(), deployment.shards, ClientConfig::default()),
+        commands: Commands::new(commands, pool.clone(), RateConfig::none(), clock.clone()),
         nats,
         deployment,
         replicas: 1,
-        pool: parley_projections::connect(database, "test", 2).unwrap(),
-        clock: Arc::new(SystemClock),
+        pool,
+        clock,
         shutdown: Shutdown::new(),
     };
     let realtime = Realtime::start(RealtimeConfig::default(), deps).await.unwrap();

@@ -11,7 +11,7 @@ use parley_runtime::engines::testing::{
     ScratchDir, TestNats, TestPostgres, TestPostgresServer, TestProgram,
 };
 
-use super::{Client, Socket, eventually, free_address, program};
+use super::{Client, Socket, eventually, free_address, program, up::UNLIMITED};
 
 /// One NATS, one PostgreSQL, and as many services as the test starts.
 pub struct Deployment {
@@ -43,7 +43,8 @@ impl Deployment {
             ),
             ("PARLEY_DEV".to_owned(), "true".to_owned()),
         ];
-        all.extend(variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
+        let more = UNLIMITED.iter().chain(variables);
+        all.extend(more.map(|&(name, value)| (name.to_owned(), value.to_owned())));
         let deployment = Self { nats, postgres, variables: all, scratch: ScratchDir::new() };
         for once in ["migrate", "topology"] {
             let service = deployment.service(once).await;

@@ -23,6 +23,14 @@ pub struct Up {
     scratch: ScratchDir,
 }
 
+/// Tests send more, and faster, than a person does.
+pub const UNLIMITED: [(&str, &str); 4] = [
+    ("PARLEY_RATE_MESSAGES_PER_MINUTE", "0"),
+    ("PARLEY_RATE_GROUP_MESSAGES_PER_MINUTE", "0"),
+    ("PARLEY_RATE_NEW_ACCOUNT_CONVERSATIONS_PER_DAY", "0"),
+    ("PARLEY_RATE_STRANGER_CALLS_PER_MINUTE", "0"),
+];
+
 impl Up {
     /// Starts it on private engines, and returns once it is ready.
     pub async fn start() -> Self {
@@ -42,8 +50,9 @@ impl Up {
             program: None,
             listen: free_address(),
             args: args.iter().map(|&arg| arg.to_owned()).collect(),
-            variables: variables
+            variables: UNLIMITED
                 .iter()
+                .chain(variables)
                 .map(|&(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
             scratch: ScratchDir::new(),
