@@ -21,6 +21,7 @@ pub enum Code {
     UnsupportedMediaType,
     ClientMessageIdReused,
     TooManyDevices,
+    LimitReached,
     RateLimited,
     NewAccountLimit,
     Unavailable,
@@ -43,6 +44,7 @@ impl Code {
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::ClientMessageIdReused => "client_message_id_reused",
             Self::TooManyDevices => "too_many_devices",
+            Self::LimitReached => "limit_reached",
             Self::RateLimited => "rate_limited",
             Self::NewAccountLimit => "new_account_limit",
             Self::Unavailable => "unavailable",
@@ -59,7 +61,10 @@ impl Code {
             Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
-            Self::ClientMessageIdReused | Self::TooManyDevices | Self::Conflict => 409,
+            Self::ClientMessageIdReused
+            | Self::TooManyDevices
+            | Self::LimitReached
+            | Self::Conflict => 409,
             Self::BodyTooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::InvalidBody | Self::BeyondLastMessage => 422,
@@ -82,6 +87,7 @@ impl Code {
             Self::UnsupportedMediaType => "Send JSON",
             Self::ClientMessageIdReused => "The clientMessageId names another message",
             Self::TooManyDevices => "The account has too many devices",
+            Self::LimitReached => "The account holds as many of these as it may",
             Self::RateLimited => "Too many requests",
             Self::NewAccountLimit => "The account is too new for so many conversations",
             Self::Unavailable => "Try again in a moment",
@@ -153,10 +159,23 @@ impl From<account::Refusal> for Problem {
     fn from(refusal: account::Refusal) -> Self {
         let code = match &refusal {
             // As with a conversation: what is another person's does not exist.
-            account::Refusal::NotYours | account::Refusal::NoDevice => Code::NotFound,
+            account::Refusal::NotYours
+            | account::Refusal::NoDevice
+            | account::Refusal::NotAMember
+            | account::Refusal::NoEndpoint => Code::NotFound,
+            account::Refusal::Oneself => Code::InvalidId,
+            account::Refusal::TooManyContacts
+            | account::Refusal::TooManyMarks
+            | account::Refusal::TooManyDrafts
+            | account::Refusal::TooManyEndpoints => Code::LimitReached,
             account::Refusal::Unlinked => Code::Unauthenticated,
             account::Refusal::TooManyDevices => Code::TooManyDevices,
-            account::Refusal::Platform => Code::InvalidBody,
+            account::Refusal::Platform
+            | account::Refusal::MuteOver
+            | account::Refusal::Draft
+            | account::Refusal::NotAChannel
+            | account::Refusal::Settings(_)
+            | account::Refusal::Address(_) => Code::InvalidBody,
         };
         Self::new(code, refusal.to_string())
     }

@@ -30,7 +30,9 @@ async fn link(
     let request = of(user, Action::RegisterDevice { device_id, platform, renews });
     match client.execute(request).await? {
         Answer::Registered { version, registration } => Ok((version, registration)),
-        Answer::Done { .. } => panic!("not a registration"),
+        Answer::Done { .. } | Answer::Endpoint { .. } | Answer::Read { .. } => {
+            panic!("not a registration")
+        }
     }
 }
 

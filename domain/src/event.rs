@@ -10,10 +10,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-pub use account::{DeviceRegistered, DeviceUnlinked};
+pub use account::{
+    ChannelRead, ContactChanged, ConversationArchived, ConversationMarked, ConversationMuted,
+    DeviceRegistered, DeviceUnlinked, DraftCleared, DraftSaved, EndpointAdded, EndpointRemoved,
+};
 pub use conversation::{CursorMoved, MessageSent};
 
 use crate::{
+    account::Settings,
     ids::{DeviceId, UserId},
     subject::Subject,
     timestamp::Timestamp,
@@ -102,6 +106,20 @@ catalogue! {
     account {
         "device.registered" => DeviceRegistered(DeviceRegistered),
         "device.unlinked" => DeviceUnlinked(DeviceUnlinked),
+        "contact.added" => ContactAdded(ContactChanged),
+        "contact.removed" => ContactRemoved(ContactChanged),
+        "conversation.muted" => ConversationMuted(ConversationMuted),
+        "conversation.unmuted" => ConversationUnmuted(ConversationMarked),
+        "conversation.pinned" => ConversationPinned(ConversationMarked),
+        "conversation.unpinned" => ConversationUnpinned(ConversationMarked),
+        "conversation.archived" => ConversationArchived(ConversationArchived),
+        "conversation.unarchived" => ConversationUnarchived(ConversationMarked),
+        "draft.saved" => DraftSaved(DraftSaved),
+        "draft.cleared" => DraftCleared(DraftCleared),
+        "preferences.set" => PreferencesSet(Settings),
+        "endpoint.added" => EndpointAdded(EndpointAdded),
+        "endpoint.removed" => EndpointRemoved(EndpointRemoved),
+        "channel.read" => ChannelRead(ChannelRead),
     }
 }
 

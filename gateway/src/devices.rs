@@ -155,6 +155,20 @@ impl Devices {
                 lock(&self.table).note(&key, event.version, Some((shard, position)));
                 self.watches.unlinked(&key, event.version);
             }
+            AccountEvent::ContactAdded(_)
+            | AccountEvent::ContactRemoved(_)
+            | AccountEvent::ConversationMuted(_)
+            | AccountEvent::ConversationUnmuted(_)
+            | AccountEvent::ConversationPinned(_)
+            | AccountEvent::ConversationUnpinned(_)
+            | AccountEvent::ConversationArchived(_)
+            | AccountEvent::ConversationUnarchived(_)
+            | AccountEvent::DraftSaved(_)
+            | AccountEvent::DraftCleared(_)
+            | AccountEvent::PreferencesSet(_)
+            | AccountEvent::EndpointAdded(_)
+            | AccountEvent::EndpointRemoved(_)
+            | AccountEvent::ChannelRead(_) => {}
         }
     }
 

@@ -15,6 +15,6 @@ pub mod cursors;
 pub mod history;
 pub mod inbox;
 
-pub use account::Device;
+pub use account::{Contact, Device, Endpoint, Mark};
 pub use history::Message;
 pub use inbox::{Member, Role, Summary};

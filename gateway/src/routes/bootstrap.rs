@@ -119,7 +119,7 @@ async fn register(
             devices.registered(&caller.user_id, device_id, registration, version);
             Ok(registration)
         }
-        Answer::Done { .. } => {
+        Answer::Done { .. } | Answer::Endpoint { .. } | Answer::Read { .. } => {
             tracing::error!("a registration was answered as something else");
             Err(ApiError::internal())
         }

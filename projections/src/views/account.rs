@@ -1,13 +1,25 @@
-//! Accounts: one row each, and a row a device.
+//! Accounts: one row each, and rows for what they hold: devices here, the rest in files of its own.
+
+mod contacts;
+mod endpoints;
+mod marks;
+mod settings;
 
 use std::collections::BTreeMap;
 
 use parley_domain::{
-    AccountEvent, AccountId, DeviceId, Event, EventData, Timestamp, event::DeviceRegistered,
+    AccountEvent, AccountId, DeviceId, Event, EventData, Timestamp,
+    account::Mute,
+    event::{DeviceRegistered, DeviceUnlinked},
 };
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 
+pub use contacts::Contact;
+pub use endpoints::Endpoint;
+pub use marks::Mark;
+
+use self::{contacts::Contacts, endpoints::Endpoints, marks::Marks, settings::NewSettings};
 use crate::{Failure, number::to_sql};
 
 /// A linked device as its owner sees it.
@@ -26,6 +38,10 @@ pub(crate) struct Accounts<'a> {
     changed: BTreeMap<&'a str, (u64, u64)>,
     /// By user and device.
     devices: BTreeMap<(&'a str, &'a str), Change<'a>>,
+    contacts: Contacts<'a>,
+    marks: Marks<'a>,
+    settings: NewSettings<'a>,
+    endpoints: Endpoints<'a>,
 }
 
 struct Change<'a> {
@@ -37,24 +53,68 @@ struct Change<'a> {
 impl<'a> Accounts<'a> {
     pub fn evolve(&mut self, event: &'a Event, position: u64) {
         let Some(user) = event.subject.account().map(AccountId::user_name) else { return };
-        let (device_id, linked) = match &event.data {
-            EventData::Account(AccountEvent::DeviceRegistered(registered)) => {
-                let DeviceRegistered { device_id, platform } = registered;
-                (device_id, Some((event.time, platform.as_str())))
-            }
-            EventData::Account(AccountEvent::DeviceUnlinked(unlinked)) => {
-                (&unlinked.device_id, None)
-            }
-            EventData::MessageSent(_)
-            | EventData::CursorDelivered(_)
-            | EventData::CursorRead(_) => {
-                return;
-            }
-        };
+        let EventData::Account(data) = &event.data else { return };
         let (reached, newest) = self.changed.entry(user).or_default();
         *reached = (*reached).max(position);
         *newest = (*newest).max(event.version);
-        let change = Change { version: event.version, linked };
+        match data {
+            AccountEvent::DeviceRegistered(DeviceRegistered { device_id, platform }) => {
+                let linked = Some((event.time, platform.as_str()));
+                self.device(user, device_id, Change { version: event.version, linked });
+            }
+            AccountEvent::DeviceUnlinked(DeviceUnlinked { device_id }) => {
+                self.device(user, device_id, Change { version: event.version, linked: None });
+            }
+            AccountEvent::ContactAdded(contact) => {
+                self.contacts.changed(user, contact, Some(event.time));
+            }
+            AccountEvent::ContactRemoved(contact) => self.contacts.changed(user, contact, None),
+            AccountEvent::ConversationMuted(muted) => {
+                let mute = Some(Mute::new(muted.until));
+                let mark = self.marks.of(user, &muted.conversation_id, event.version, position);
+                mark.muted = Some(mute);
+            }
+            AccountEvent::ConversationUnmuted(marked) => {
+                let mark = self.marks.of(user, &marked.conversation_id, event.version, position);
+                mark.muted = Some(None);
+            }
+            AccountEvent::ConversationPinned(marked) => {
+                let mark = self.marks.of(user, &marked.conversation_id, event.version, position);
+                mark.pinned = Some(true);
+            }
+            AccountEvent::ConversationUnpinned(marked) => {
+                let mark = self.marks.of(user, &marked.conversation_id, event.version, position);
+                mark.pinned = Some(false);
+            }
+            AccountEvent::ConversationArchived(archived) => {
+                let mark = self.marks.of(user, &archived.conversation_id, event.version, position);
+                mark.archived_through = Some(Some(archived.through_seq));
+            }
+            AccountEvent::ConversationUnarchived(marked) => {
+                let mark = self.marks.of(user, &marked.conversation_id, event.version, position);
+                mark.archived_through = Some(None);
+            }
+            AccountEvent::DraftSaved(saved) => {
+                let mark = self.marks.of(user, &saved.conversation_id, event.version, position);
+                mark.draft = Some((event.version, Some(&saved.text), saved.saved_at));
+            }
+            AccountEvent::DraftCleared(cleared) => {
+                let mark = self.marks.of(user, &cleared.conversation_id, event.version, position);
+                mark.draft = Some((event.version, None, cleared.saved_at));
+            }
+            AccountEvent::ChannelRead(read) => {
+                let mark = self.marks.of(user, &read.conversation_id, event.version, position);
+                mark.read_through = mark.read_through.max(Some(read.through_seq));
+            }
+            AccountEvent::PreferencesSet(settings) => {
+                self.settings.set(user, settings, event.version);
+            }
+            AccountEvent::EndpointAdded(added) => self.endpoints.added(user, added, event.time),
+            AccountEvent::EndpointRemoved(removed) => self.endpoints.removed(user, removed),
+        }
+    }
+
+    fn device(&mut self, user: &'a str, device_id: &'a DeviceId, change: Change<'a>) {
         let place = self.devices.entry((user, device_id.as_str()));
         // Known or late: the newer one stays.
         let known = place.or_insert(Change { version: 0, linked: None });
@@ -86,7 +146,11 @@ impl<'a> Accounts<'a> {
         .bind(versions)
         .execute(&mut *connection)
         .await?;
-        write_devices(self.devices, connection).await
+        write_devices(self.devices, connection).await?;
+        self.contacts.write(connection).await?;
+        self.marks.write(connection).await?;
+        self.settings.write(connection).await?;
+        self.endpoints.write(connection).await
     }
 }
 
@@ -94,6 +158,9 @@ async fn write_devices(
     devices: BTreeMap<(&str, &str), Change<'_>>,
     connection: &mut PgConnection,
 ) -> Result<(), Failure> {
+    if devices.is_empty() {
+        return Ok(());
+    }
     let (mut users, mut ids, mut versions) = (Vec::new(), Vec::new(), Vec::new());
     let (mut registered, mut platforms) = (Vec::new(), Vec::new());
     for ((user, device), change) in devices {

@@ -64,6 +64,10 @@ pub async fn dump(pool: &PgPool) -> Vec<String> {
          SELECT 's ' || to_jsonb(t)::text FROM messages t UNION ALL \
          SELECT 'a ' || to_jsonb(t)::text FROM accounts t UNION ALL \
          SELECT 'v ' || to_jsonb(t)::text FROM devices t UNION ALL \
+         SELECT 'k ' || to_jsonb(t)::text FROM contacts t UNION ALL \
+         SELECT 'r ' || to_jsonb(t)::text FROM conversation_marks t UNION ALL \
+         SELECT 'g ' || to_jsonb(t)::text FROM account_settings t UNION ALL \
+         SELECT 'e ' || to_jsonb(t)::text FROM notification_endpoints t UNION ALL \
          SELECT 'd ' || (to_jsonb(t) - 'at')::text FROM dead_letters t UNION ALL \
          SELECT 'p ' || shard || ' ' || position FROM checkpoints WHERE position > 0 \
          ORDER BY 1",
