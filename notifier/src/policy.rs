@@ -3,11 +3,10 @@
 //! - [`windows`]: the first unread message opens a window, and a reading cancels it;
 //! - [`decide`]: what is decided at a window's end, and at the end of a cool-down;
 //! - [`timers`]: when it is looked at again;
-//! - [`settings`]: what people wish; [`quiet`]: when they want to be left alone.
+//! - [`quiet`]: when people want to be left alone.
 
 pub mod decide;
 pub mod quiet;
-pub mod settings;
 #[cfg(test)]
 mod simulation;
 pub mod timers;
@@ -19,7 +18,6 @@ use parley_domain::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::channels::ChannelKind;
-pub use settings::Settings;
 
 /// How soon and how often somebody is told.
 #[derive(Debug, Clone)]

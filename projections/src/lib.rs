@@ -20,7 +20,7 @@ mod database;
 pub mod elected;
 mod failure;
 pub mod load;
-mod number;
+pub mod number;
 pub mod queries;
 mod runner;
 pub mod views;

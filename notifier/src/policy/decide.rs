@@ -1,9 +1,12 @@
 //! What is decided about telling somebody, when a window, a cool-down or a deferral has ended.
 
-use parley_domain::Timestamp;
+use parley_domain::{
+    ConversationId, Timestamp,
+    account::{self, Settings},
+};
 use uuid::Uuid;
 
-use super::{Policy, Reason, Settings, Target, later, timers::Trigger};
+use super::{Policy, Reason, Target, later, quiet, timers::Trigger};
 use crate::{
     channels::ChannelKind,
     thread::{NotificationThread, ThreadEvent, Told},
@@ -16,7 +19,7 @@ pub struct Facts {
     /// `<userId> <conversationId>`, or `<userId> *`: the notification's name is made from it.
     pub thread_id: String,
     /// `None`: a digest over all conversations.
-    pub conversation: Option<String>,
+    pub conversation: Option<ConversationId>,
     pub last_seq: u64,
     /// When the last message came.
     pub last_at: Option<Timestamp>,
@@ -111,8 +114,9 @@ impl NotificationThread {
         if facts.blocked {
             return skip(Reason::Blocked);
         }
-        let quiet = facts.settings.quiet_hours.as_ref();
-        if let Some(until) = quiet.and_then(|hours| hours.end(at, &facts.settings.time_zone)) {
+        let settings = &facts.settings;
+        let hours = settings.quiet_hours.as_ref();
+        if let Some(until) = hours.and_then(|hours| quiet::end(hours, at, &settings.time_zone)) {
             return Some(Against::Defer(until));
         }
         if facts.endpoints.is_empty() {
@@ -197,10 +201,23 @@ enum Against {
 impl Facts {
     /// The endpoints by which they want to be told of this.
     fn wanted(&self) -> impl Iterator<Item = &Target> {
-        let conversation = self.conversation.as_deref();
         self.endpoints
             .iter()
-            .filter(move |target| self.settings.allows(target.channel, conversation))
+            .filter(|target| target.channel.is_wanted(&self.settings, self.conversation.as_ref()))
+    }
+}
+
+impl ChannelKind {
+    /// Whether somebody wants to be told by it, of this conversation or in general.
+    fn is_wanted(self, settings: &Settings, conversation: Option<&ConversationId>) -> bool {
+        let wishes = &settings.notifications;
+        let (kind, in_general) = match self {
+            Self::Email => (account::ChannelKind::Email, wishes.email),
+            Self::Sms => (account::ChannelKind::Sms, wishes.sms),
+            Self::WebPush => (account::ChannelKind::WebPush, wishes.webpush),
+            Self::Webhook => (account::ChannelKind::Webhook, wishes.webhook),
+        };
+        conversation.map_or(in_general, |conversation| wishes.allows(kind, conversation))
     }
 }
 

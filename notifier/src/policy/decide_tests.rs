@@ -30,7 +30,7 @@ fn facts() -> Facts {
     Facts {
         trigger: Trigger::Open,
         thread_id: "bob d.alice.bob".to_owned(),
-        conversation: Some("d.alice.bob".to_owned()),
+        conversation: Some(ConversationId::parse("d.alice.bob").unwrap()),
         last_seq: 20,
         last_at: Some(at(0)),
         read_seq: 0,
@@ -125,8 +125,11 @@ fn each_reason_against_is_named() {
         (Facts { muted: true, ..facts() }, Reason::Muted),
         (Facts { blocked: true, ..facts() }, Reason::Blocked),
         (Facts { endpoints: Vec::new(), ..facts() }, Reason::NoEndpoint),
-        (Facts { settings: Settings::of(off), ..facts() }, Reason::Preferences),
-        (Facts { settings: Settings::of(not_this), ..facts() }, Reason::Preferences),
+        (Facts { settings: serde_json::from_value(off).unwrap(), ..facts() }, Reason::Preferences),
+        (
+            Facts { settings: serde_json::from_value(not_this).unwrap(), ..facts() },
+            Reason::Preferences,
+        ),
         (Facts { full: both, ..facts() }, Reason::Capped),
     ];
     for (facts, expected) in cases {
@@ -151,7 +154,8 @@ fn a_reading_cancels_and_settles_what_it_read() {
 
 #[test]
 fn quiet_hours_put_it_off_and_then_it_is_decided_again() {
-    let settings = Settings::of(json!({"quietHours": {"from": "11:00", "to": "13:00"}}));
+    let settings =
+        serde_json::from_value(json!({"quietHours": {"from": "11:00", "to": "13:00"}})).unwrap();
     let quiet = Facts { settings, ..facts() };
     let mut thread = NotificationThread::default();
     let Decision::Event(ThreadEvent::Deferred { reason, until, .. }) =

@@ -3,11 +3,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use parley_domain::Timestamp;
+use parley_domain::{ConversationId, Timestamp, account::Settings};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::{
-    Policy, Settings, Target,
+    Policy, Target,
     decide::{Decision, Facts},
     later,
     timers::{Next, Trigger, next},
@@ -208,7 +208,7 @@ impl World {
         Facts {
             trigger: timer.trigger,
             thread_id: format!("u{who} d.a.b"),
-            conversation: Some("d.a.b".to_owned()),
+            conversation: Some(ConversationId::parse("d.a.b").unwrap()),
             last_seq,
             last_at: person.messages.last().map(|(_, at)| *at),
             read_seq: person.read_seq,
