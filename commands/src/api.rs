@@ -1,11 +1,17 @@
 //! The bodies of commands and their answers, the same over HTTP and NATS (there with a
 //! `conversationId`).
 
-use parley_domain::{Action, Answer, Body, ClientMessageId, DeviceId, InvalidId, account};
+mod account;
+
+use parley_domain::{Action, Answer, Body, ClientMessageId, DeviceId, InvalidId};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use uuid::Uuid;
 
+pub use self::account::{
+    AddEndpoint, ClearDraft, Done, EndpointAnswer, Mute, NamedContact, NamedEndpoint,
+    RegisterDevice, SaveDraft, UnlinkDevice,
+};
 use crate::problem::{Code, Problem};
 
 /// `POST /v1/conversations/{id}/messages`, `dm.cmd.message.send`.
@@ -37,33 +43,6 @@ pub struct DeliveryCursor {
     #[serde(default)]
     pub device_id: Option<SmolStr>,
     pub delivered_through_seq: u64,
-}
-
-/// `dm.cmd.device.register`; over HTTP a part of the bootstrap.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RegisterDevice {
-    pub device_id: SmolStr,
-    pub platform: String,
-}
-
-/// `dm.cmd.device.unlink`; over HTTP a path.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct UnlinkDevice {
-    pub device_id: SmolStr,
-}
-
-/// Something was done, now or before: the version that holds it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Done {
-    pub version: u64,
-}
-
-impl From<account::Answer> for Done {
-    fn from(answer: account::Answer) -> Self {
-        Self { version: answer.version() }
-    }
 }
 
 impl SendMessage {

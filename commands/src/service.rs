@@ -134,7 +134,7 @@ async fn serve_nats(
         .map_err(announced)?;
     let client =
         Arc::new(Client::new(connection.clone(), deployment.shards, config.client.clone()));
-    for verb in Verb::ALL {
+    for verb in Verb::all() {
         let mut endpoint = service
             .endpoint_builder()
             .name(verb.as_str().replace('.', "-"))

@@ -1,18 +1,23 @@
 //! What backend services may ask on `dm.cmd.<verb>`, and how it is answered.
 
+mod account;
+
 use async_nats::{
     HeaderMap,
     service::{NATS_SERVICE_ERROR, NATS_SERVICE_ERROR_CODE, Request as ServiceRequest},
 };
-use parley_domain::{Action, Actor, Answer, ConversationId, DeviceId, Scope, UserId, account};
+use parley_domain::{
+    Action, Actor, Answer, ConversationId, DeviceId, Scope, UserId, account as account_log,
+};
 use parley_nats::subjects::{ACTOR_HEADER, DEVICE_HEADER, TRACEPARENT_HEADER};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use smol_str::SmolStr;
 
+use self::account::AccountVerb;
 use crate::{
     api::{
-        DeliveryCursor, DeliveryCursorMoved, Done, MessageAccepted, ReadCursor, ReadCursorMoved,
-        RegisterDevice, SendMessage, UnlinkDevice, device,
+        DeliveryCursor, DeliveryCursorMoved, MessageAccepted, ReadCursor, ReadCursorMoved,
+        SendMessage, device,
     },
     client::Client,
     problem::{Code, Problem},
@@ -25,26 +30,22 @@ pub(crate) enum Verb {
     MessageSend,
     CursorRead,
     CursorDelivered,
-    DeviceRegister,
-    DeviceUnlink,
+    /// Of the actor's account.
+    Account(AccountVerb),
 }
 
 impl Verb {
-    pub const ALL: [Self; 5] = [
-        Self::MessageSend,
-        Self::CursorRead,
-        Self::CursorDelivered,
-        Self::DeviceRegister,
-        Self::DeviceUnlink,
-    ];
+    pub fn all() -> impl Iterator<Item = Self> {
+        let of_conversations = [Self::MessageSend, Self::CursorRead, Self::CursorDelivered];
+        of_conversations.into_iter().chain(AccountVerb::ALL.map(Self::Account))
+    }
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::MessageSend => "message.send",
             Self::CursorRead => "cursor.read",
             Self::CursorDelivered => "cursor.delivered",
-            Self::DeviceRegister => "device.register",
-            Self::DeviceUnlink => "device.unlink",
+            Self::Account(verb) => verb.as_str(),
         }
     }
 }
@@ -110,16 +111,9 @@ async fn execute(
                 Answer::Sent { .. } => Err(another_question()),
             }
         }
-        Verb::DeviceRegister => {
-            let RegisterDevice { device_id, platform } = json(body)?;
-            let device_id = DeviceId::parse(&device_id)?;
-            let action = account::Action::RegisterDevice { device_id, platform, renews: None };
-            written(&Done::from(client.execute(caller.of_account(action)).await?))
-        }
-        Verb::DeviceUnlink => {
-            let UnlinkDevice { device_id } = json(body)?;
-            let action = account::Action::UnlinkDevice { device_id: DeviceId::parse(&device_id)? };
-            written(&Done::from(client.execute(caller.of_account(action)).await?))
+        Verb::Account(verb) => {
+            let request = caller.of_account(verb.action(body)?);
+            account::written(client.execute(request).await?)
         }
     }
 }
@@ -144,7 +138,7 @@ impl Caller {
         Ok(self)
     }
 
-    fn of_account(self, action: account::Action) -> AccountRequest {
+    fn of_account(self, action: account_log::Action) -> AccountRequest {
         AccountRequest::new(self.actor, action, self.traceparent)
     }
 }

@@ -163,3 +163,72 @@ async fn backend_services_link_and_unlink_devices() {
     assert_eq!(log(&connection, "alice").await, ["device.registered", "device.unlinked"]);
     service.stop().await;
 }
+
+#[tokio::test]
+async fn backend_services_do_what_people_do_with_their_accounts() {
+    let (nats, database) = (TestNats::start().await, database().await);
+    let service = Service::start(&nats.url(), &database, &[]);
+    let connection = connection(&nats.url()).await;
+    let with_bob = r#"{"conversationId":"d.alice.bob"}"#;
+    for (version, (verb, text)) in (1..).zip([
+        ("contact.add", r#"{"userId":"bob"}"#),
+        ("contact.remove", r#"{"userId":"bob"}"#),
+        ("conversation.mute", r#"{"conversationId":"d.alice.bob","until":"2999-01-01T00:00:00Z"}"#),
+        ("conversation.unmute", with_bob),
+        ("conversation.pin", with_bob),
+        ("conversation.unpin", with_bob),
+        ("conversation.archive", r#"{"conversationId":"d.alice.bob","throughSeq":3}"#),
+        ("conversation.unarchive", with_bob),
+        (
+            "draft.save",
+            r#"{"conversationId":"d.alice.bob","text":"x","savedAt":"2026-01-01T00:00:00Z"}"#,
+        ),
+        ("draft.clear", with_bob),
+        ("preferences.set", r#"{"quietHours":{"from":"22:00","to":"07:00"}}"#),
+    ]) {
+        // Twice is once.
+        for _ in 0..2 {
+            let answer = ask(&connection, verb, Some("alice"), text).await;
+            assert_eq!(body(&answer)["version"], version, "{verb}");
+        }
+    }
+    let email = r#"{"channel":"email","address":"alice@example.com"}"#;
+    let added = body(&ask(&connection, "endpoint.add", Some("alice"), email).await);
+    assert_eq!((&added["state"], &added["version"]), (&"pending".into(), &12.into()));
+    let id = serde_json::json!({"endpointId": added["endpointId"]}).to_string();
+    let verified = body(&ask(&connection, "endpoint.verify", Some("alice"), &id).await);
+    assert_eq!((&verified["state"], &verified["version"]), (&"verified".into(), &13.into()));
+    // It is nobody else's.
+    let theirs = body(&ask(&connection, "endpoint.remove", Some("bob"), &id).await);
+    assert_eq!(theirs["code"], "not_found");
+    let removed = ask(&connection, "endpoint.remove", Some("alice"), &id).await;
+    assert_eq!(body(&removed)["version"], 14);
+    let known = r#"{"channel":"sms","address":"+4915112345678","verified":true}"#;
+    let added = body(&ask(&connection, "endpoint.add", Some("alice"), known).await);
+    assert_eq!(added["state"], "verified");
+
+    for (verb, text, code) in [
+        ("contact.add", r#"{"userId":"alice"}"#, "invalid_id"),
+        ("contact.add", r#"{"userId":"b ob"}"#, "invalid_id"),
+        ("conversation.pin", r#"{"conversationId":"d.bob.carol"}"#, "not_found"),
+        ("conversation.pin", "{}", "invalid_body"),
+        ("conversation.mute", r#"{"conversationId":"d.alice.bob","until":"soon"}"#, "invalid_body"),
+        (
+            "conversation.mute",
+            r#"{"conversationId":"d.alice.bob","until":"2020-01-01T00:00:00Z"}"#,
+            "invalid_body",
+        ),
+        ("preferences.set", r#"{"timeZone":"Mars/Base"}"#, "invalid_body"),
+        ("preferences.set", r#"{"presenceVisibility":"friends"}"#, "invalid_body"),
+        ("endpoint.add", r#"{"channel":"email","address":"nowhere"}"#, "invalid_body"),
+        ("endpoint.add", r#"{"channel":"email"}"#, "invalid_body"),
+        ("endpoint.add", r#"{"channel":"pigeon","address":"x"}"#, "invalid_body"),
+        ("endpoint.verify", r#"{"endpointId":"x"}"#, "invalid_id"),
+        ("endpoint.verify", &id, "not_found"),
+    ] {
+        let answer = ask(&connection, verb, Some("alice"), text).await;
+        assert_eq!(body(&answer)["code"], code, "{verb} {text}");
+    }
+    assert_eq!(log(&connection, "alice").await.len(), 15);
+    service.stop().await;
+}

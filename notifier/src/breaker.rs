@@ -83,6 +83,13 @@ impl Breaker {
         }
     }
 
+    /// The call was not made after all: another one may try.
+    pub fn withdrawn(&mut self, now: Instant) {
+        if let State::Trying { .. } = self.state {
+            self.state = State::Open { until: now };
+        }
+    }
+
     fn open(&mut self, until: Instant) {
         self.state = State::Open { until };
         self.opened = self.opened.saturating_add(1);
@@ -153,6 +160,17 @@ mod tests {
         assert_eq!(breaker.admit(start + seconds(10)), Ok(()));
         assert!(breaker.admit(start + seconds(19)).is_err());
         assert_eq!(breaker.admit(start + seconds(20)), Ok(()));
+    }
+
+    #[test]
+    fn a_trial_that_is_not_made_leaves_its_place() {
+        let start = Instant::now();
+        let mut breaker = open(start);
+        let later = start + seconds(10);
+        assert_eq!(breaker.admit(later), Ok(()));
+        breaker.withdrawn(later);
+        assert_eq!(breaker.admit(later), Ok(()));
+        assert!(breaker.admit(later).is_err());
     }
 
     #[test]

@@ -1,11 +1,34 @@
 //! The ways out: one module a channel, all of one shape (settings, error, send).
 
-use std::time::Duration;
+pub mod email;
+mod http;
+mod providers;
+pub mod sms;
+mod target;
+mod text;
+pub mod web_push;
+pub mod webhook;
+mod words;
 
-use parley_domain::UserId;
+#[cfg(test)]
+mod hostile_tests;
+
+use std::{sync::Arc, time::Duration};
+
+use parley_domain::{Timestamp, UserId};
+use parley_runtime::clock::Clock;
 use serde::{Deserialize, Serialize};
 
-use crate::notice::What;
+use self::{email::Sender, providers::Providers};
+pub use self::{
+    providers::{CannotOpen, Settings},
+    target::{Allowed, BadTarget},
+};
+use crate::{
+    config::channels::ChannelsConfig,
+    notice::What,
+    outbox::{Item, Outbox},
+};
 
 /// The sorts of channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -102,18 +125,120 @@ pub enum Failed {
     Unknown { reason: String },
 }
 
-/// The channels of a deployment.
-#[derive(Debug, Default)]
-pub struct Channels {}
+impl Failed {
+    /// How long the provider wants to be left alone.
+    #[must_use]
+    pub fn after(&self) -> Option<Duration> {
+        match self {
+            Self::Retry { after, .. } => *after,
+            Self::GiveUp { .. } | Self::EndpointDead { .. } | Self::Unknown { .. } => None,
+        }
+    }
+
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Retry { reason, .. }
+            | Self::GiveUp { reason }
+            | Self::EndpointDead { reason }
+            | Self::Unknown { reason } => reason,
+        }
+    }
+}
+
+/// How a channel fails.
+pub(crate) trait ChannelError: std::error::Error {
+    /// What is to be done next.
+    fn failed(&self) -> Failed;
+
+    /// What it says of the provider.
+    fn health(&self) -> Health;
+}
+
+/// For `map_err`.
+pub(crate) fn failed(error: impl ChannelError) -> Failed {
+    error.failed()
+}
+
+/// How a provider does, as far as one call tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Health {
+    /// It answered; the matter was this one address or text.
+    Working,
+    /// Others had better not try now either.
+    Failing,
+    /// It was not asked.
+    NotAsked,
+}
+
+/// The channels of a deployment: either its providers, or an outbox from which nothing goes out.
+pub struct Channels {
+    way: Way,
+    sender: Sender,
+    push_ttl: Duration,
+    clock: Arc<dyn Clock>,
+}
+
+#[derive(Debug)]
+enum Way {
+    Providers(Box<Providers>),
+    Outbox(Outbox),
+}
 
 impl Channels {
+    /// Opens what is configured; nothing is connected to yet.
+    ///
+    /// # Errors
+    /// If the machine has no root certificates, or the outbox cannot be opened.
+    pub fn open(config: ChannelsConfig, clock: Arc<dyn Clock>) -> Result<Self, CannotOpen> {
+        let ChannelsConfig {
+            sender, providers, breaker, request_timeout, push_ttl, outbox, ..
+        } = config;
+        let way = match outbox {
+            Some(outbox) => {
+                let outbox = Outbox::open(&outbox.file, outbox.items);
+                Way::Outbox(outbox.map_err(CannotOpen::Outbox)?)
+            }
+            None => {
+                let providers =
+                    Providers::new(sender.clone(), providers, breaker, request_timeout)?;
+                Way::Providers(Box::new(providers))
+            }
+        };
+        Ok(Self { way, sender, push_ttl, clock })
+    }
+
+    /// Whether anything can be sent on this channel.
+    #[must_use]
+    pub fn serves(&self, channel: ChannelKind) -> bool {
+        match &self.way {
+            Way::Providers(providers) => providers.serves(channel),
+            Way::Outbox(_) => true,
+        }
+    }
+
     /// Sends `what` to `endpoint`, within a bounded time.
     ///
     /// # Errors
     /// By what is to be done next.
     pub async fn send(&self, endpoint: &Endpoint, what: &What) -> Result<Sent, Failed> {
-        let channel = endpoint.address.channel().as_str();
-        let reason = format!("there is no {channel} channel for a {}", what.name());
-        Err(Failed::GiveUp { reason })
+        let now = Timestamp::from_unix_millis(self.clock.now_millis());
+        let address = &endpoint.address;
+        match &self.way {
+            Way::Providers(providers) => providers.send(address, what, now).await,
+            Way::Outbox(outbox) => {
+                let item = Item::of(&self.sender, self.push_ttl, address, what, now)?;
+                outbox.put(item).await.map(|()| Sent::default()).map_err(|error| Failed::Retry {
+                    reason: format!("the outbox cannot be written: {error}"),
+                    after: None,
+                })
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Channels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Channels").field("way", &self.way).finish_non_exhaustive()
     }
 }

@@ -18,7 +18,9 @@
 pub mod backoff;
 pub mod breaker;
 pub mod channels;
+pub mod config;
 pub mod links;
 pub mod notice;
+pub mod outbox;
 pub mod policy;
 pub mod thread;

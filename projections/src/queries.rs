@@ -1,5 +1,6 @@
 //! What the gateway asks of the views. One file a query; each is bounded in time and in rows.
 
+mod account;
 mod devices;
 mod history;
 mod inbox;
@@ -10,6 +11,7 @@ mod rows;
 mod summary;
 mod sync;
 
+pub use account::{AccountState, account_version, contact, contacts, endpoints, settings};
 pub use devices::{AccountDevices, Standing, devices, standing};
 pub use history::{HistoryPage, MAX_HISTORY_MESSAGES, Page, history};
 pub use inbox::{Filter, InboxCursor, InboxPage, InvalidCursor, MAX_INBOX_CONVERSATIONS, inbox};

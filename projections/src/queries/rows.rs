@@ -20,8 +20,8 @@ macro_rules! message_columns {
 }
 pub(super) use message_columns;
 
-/// Of a conversation `c`, the reader's member row `me`, the other's `peer` and the last message
-/// `m`; [`summary`] reads them. [`summary_joins`] brings the last two.
+/// Of a conversation `c`, the reader's member row `me` and marks `k`, the other's row `peer` and the
+/// last message `m`; [`summary`] reads them. [`summary_joins`] brings the last three.
 ///
 /// What is behind one's read cursor was written by others (a message moves its sender's cursor to
 /// itself), so unread needs no count but of the deleted ones.
@@ -31,6 +31,10 @@ macro_rules! summary_columns {
             "c.conversation_id, c.version AS c_version, c.last_seq, c.created_at AS c_created_at, \
              c.updated_at AS c_updated_at, me.read_seq, me.delivered_seq, \
              peer.read_seq AS peer_read_seq, peer.delivered_seq AS peer_delivered_seq, ",
+            mark_columns!(),
+            ", ",
+            archived!(),
+            " AS archived, ",
             unread!(),
             " AS unread, ",
             message_columns!()
@@ -38,6 +42,24 @@ macro_rules! summary_columns {
     };
 }
 pub(super) use summary_columns;
+
+/// Of the reader's marks `k`, which may be missing.
+macro_rules! mark_columns {
+    () => {
+        "COALESCE(k.muted AND (k.muted_until IS NULL OR k.muted_until > now()), false) AS muted, \
+         CASE WHEN k.muted AND k.muted_until > now() THEN k.muted_until END AS muted_until, \
+         COALESCE(k.pinned, false) AS pinned, k.draft"
+    };
+}
+pub(super) use mark_columns;
+
+/// Whether `k` has archived `c`, and nothing came after that.
+macro_rules! archived {
+    () => {
+        "COALESCE(k.archived_through_seq >= c.last_seq, false)"
+    };
+}
+pub(super) use archived;
 
 macro_rules! unread {
     () => {
@@ -53,7 +75,9 @@ macro_rules! summary_joins {
         " LEFT JOIN members peer ON c.kind = 'direct' \
          AND peer.conversation_id = c.conversation_id AND peer.user_id <> me.user_id \
          LEFT JOIN messages m ON m.conversation_id = c.conversation_id \
-         AND m.conversation_seq = c.last_seq "
+         AND m.conversation_seq = c.last_seq \
+         LEFT JOIN conversation_marks k ON k.user_id = me.user_id \
+         AND k.conversation_id = c.conversation_id "
     };
 }
 pub(super) use summary_joins;
@@ -100,6 +124,11 @@ pub(super) fn summary(row: &PgRow) -> Result<Summary, Failure> {
         delivered_seq: count(row, "delivered_seq")?,
         peer_read_seq: cursor("peer_read_seq")?,
         peer_delivered_seq: cursor("peer_delivered_seq")?,
+        muted: row.try_get("muted")?,
+        muted_until: optional_moment(row, "muted_until")?,
+        pinned: row.try_get("pinned")?,
+        archived: row.try_get("archived")?,
+        draft: row.try_get("draft")?,
         updated_at: moment(row, "c_updated_at")?,
         ..Summary::untouched(&id, created_at)
     })
@@ -122,7 +151,7 @@ pub(super) fn moment(row: &PgRow, column: &str) -> Result<Timestamp, Failure> {
     Ok(Timestamp::from(moment))
 }
 
-fn optional_moment(row: &PgRow, column: &str) -> Result<Option<Timestamp>, Failure> {
+pub(super) fn optional_moment(row: &PgRow, column: &str) -> Result<Option<Timestamp>, Failure> {
     let moment: Option<OffsetDateTime> = row.try_get(column)?;
     Ok(moment.map(Timestamp::from))
 }

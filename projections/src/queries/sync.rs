@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool};
 
 use super::{
-    devices::{self, AccountDevices},
-    inbox::{self, Filter, InboxCursor},
-    rows::{self, message_columns, summary_columns, summary_joins, unread},
+    account::{self, AccountState},
+    inbox::{self, EVERYTHING, InboxCursor},
+    rows::{self, archived, mark_columns, message_columns, summary_columns, summary_joins, unread},
 };
 use crate::{
     Failure, checkpoint,
     database::READ_DEADLINE,
     failure::within,
-    number::{bound, from_sql},
+    number::bound,
     views::{Message, Summary},
 };
 
@@ -60,7 +60,7 @@ pub struct SyncPage {
     pub checkpoints: Vec<u64>,
     pub conversations: Vec<SyncConversation>,
     /// The account as it is now, on the first page only, and only if it changed after `since`.
-    pub account: Option<AccountDevices>,
+    pub account: Option<AccountState>,
     pub next: Option<SyncCursor>,
 }
 
@@ -99,7 +99,7 @@ pub async fn sync_page(
         let (checkpoints, next) = match cursor {
             Some(cursor) => (cursor.checkpoints, Some(cursor.next)),
             None => {
-                account = changed_account(&mut snapshot, user, since).await?;
+                account = account::changed(&mut snapshot, user, since).await?;
                 let mut checkpoints = checkpoint::read_all(&mut *snapshot, shards).await?;
                 // Who is ahead of the views has missed nothing that is in them.
                 for (checkpoint, since) in checkpoints.iter_mut().zip(since.unwrap_or_default()) {
@@ -113,7 +113,7 @@ pub async fn sync_page(
         let page = match next {
             None => newest(&mut snapshot, user, checkpoints, None, limits).await,
             Some(Next::Newest { active_at, id }) => {
-                let behind = InboxCursor { active_at, id };
+                let behind = InboxCursor { pinned: false, active_at, id };
                 newest(&mut snapshot, user, checkpoints, Some(behind), limits).await
             }
             Some(Next::Changed { since, id, inside }) => {
@@ -127,31 +127,6 @@ pub async fn sync_page(
     .await
 }
 
-async fn changed_account(
-    snapshot: &mut PgConnection,
-    user: &UserId,
-    since: Option<&[u64]>,
-) -> Result<Option<AccountDevices>, Failure> {
-    let since: Option<Vec<i64>> = since.map(|since| since.iter().copied().map(bound).collect());
-    let version: Option<i64> = sqlx::query_scalar(
-        "SELECT version FROM accounts WHERE user_id = $1 \
-         AND ($2::bigint[] IS NULL OR position > COALESCE(($2::bigint[])[shard + 1], 0))",
-    )
-    .bind(user.as_str())
-    .bind(&since)
-    .fetch_optional(&mut *snapshot)
-    .await?;
-    match version {
-        Some(version) => {
-            let version = from_sql(version)?;
-            let devices = devices::linked(snapshot, user).await?;
-            Ok(Some(AccountDevices { version, devices }))
-        }
-        // Who asks for everything is told that there is nothing.
-        None => Ok(since.is_none().then(AccountDevices::default)),
-    }
-}
-
 async fn newest(
     snapshot: &mut PgConnection,
     user: &UserId,
@@ -161,9 +136,9 @@ async fn newest(
 ) -> Result<SyncPage, Failure> {
     let is_first = behind.is_none();
     let page =
-        inbox::page(snapshot, user, Filter::All, limits.max_conversations, behind.as_ref()).await?;
+        inbox::page(snapshot, user, EVERYTHING, limits.max_conversations, behind.as_ref()).await?;
     let next = match page.next_cursor {
-        Some(InboxCursor { active_at, id }) => Some(Next::Newest { active_at, id }),
+        Some(InboxCursor { active_at, id, .. }) => Some(Next::Newest { active_at, id }),
         None if is_first => None,
         None => Some(Next::Changed { since: checkpoints.clone(), id: None, inside: None }),
     };

@@ -34,6 +34,9 @@ pub struct Summary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer_delivered_seq: Option<u64>,
     pub muted: bool,
+    /// When that ends by itself, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub muted_until: Option<Timestamp>,
     pub pinned: bool,
     pub archived: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -81,6 +84,7 @@ impl Summary {
             peer_read_seq: is_direct.then_some(0),
             peer_delivered_seq: is_direct.then_some(0),
             muted: false,
+            muted_until: None,
             pinned: false,
             archived: false,
             draft: None,

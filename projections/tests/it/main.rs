@@ -10,6 +10,7 @@ mod history;
 mod inbox;
 mod loading;
 mod log;
+mod marks;
 mod poison;
 mod presence;
 mod projecting;

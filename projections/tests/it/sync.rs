@@ -8,7 +8,7 @@ use std::{
 use parley_domain::{ConversationId, Timestamp};
 use parley_projections::{
     load_conversation,
-    queries::{AccountDevices, Page, SyncCursor, SyncLimits, SyncPage, history, sync_page},
+    queries::{AccountState, Page, SyncCursor, SyncLimits, SyncPage, history, sync_page},
     views::{Message, Summary},
 };
 use rand::{Rng, rngs::StdRng};
@@ -105,7 +105,7 @@ async fn a_new_device_gets_summaries_newest_first_and_no_messages() {
     assert_eq!(ids(&at_once[0]), ["d.ann.fay", "d.ann.eve", "d.ann.dan", "d.ann.cid", "d.ann.bob"]);
     assert!(at_once[0].conversations.iter().all(|shown| shown.messages.is_empty()));
     let nobody = all(&pool, "zoe", None, limits(10, 10)).await;
-    let account = Some(AccountDevices::default());
+    let account = Some(AccountState::default());
     assert_eq!(nobody, [SyncPage { checkpoints: at(5), account, ..SyncPage::default() }]);
 }
 
