@@ -1,7 +1,7 @@
 -- Why: the notifier's memory of whom it told what, and of what it has yet to do. Unlike the views,
 -- none of it can be built again from the log: what was decided yesterday depended on yesterday.
 
--- What was decided, thread by thread (a person and a conversation, or `*` for all of theirs), in the
+-- What was decided, thread by thread (a person and a conversation, or all of theirs by a channel), in the
 -- shape that postgres-es writes; the last columns are ours. The answer to "why was I told, or not?".
 CREATE TABLE notification_events (
     sequence       bigint      NOT NULL,
@@ -9,7 +9,7 @@ CREATE TABLE notification_events (
     number         bigint      GENERATED ALWAYS AS IDENTITY,
     recorded_at    timestamptz NOT NULL DEFAULT now(),
     aggregate_type text        NOT NULL,
-    -- `<userId> <conversationId>` or `<userId> *`.
+    -- `<userId> <conversationId>` or `<userId> *<channel>`.
     aggregate_id   text COLLATE "C" NOT NULL,
     event_type     text        NOT NULL,
     event_version  text        NOT NULL,
@@ -68,7 +68,7 @@ CREATE TABLE notification_deliveries (
     state           text        NOT NULL DEFAULT 'pending'
         CHECK (state IN ('pending', 'sending', 'sent', 'closed', 'cancelled', 'unknown', 'dead', 'dropped')),
     user_id         text COLLATE "C" NOT NULL,
-    -- `*`: over all conversations; empty: about the endpoint itself.
+    -- `*<channel>`: over all conversations; empty: about the endpoint itself.
     conversation_id text COLLATE "C" NOT NULL,
     endpoint_id     text COLLATE "C" NOT NULL,
     -- Why the last attempt failed; never an address or a text.

@@ -89,6 +89,15 @@ pub struct Target {
     pub endpoint_id: String,
 }
 
+/// A channel that somebody was told by as often as is allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Capped {
+    pub channel: ChannelKind,
+    /// When it may be used again: then one digest over all conversations is due.
+    pub until: Timestamp,
+}
+
 /// A moment and a span later.
 pub fn later(at: Timestamp, span: Duration) -> Timestamp {
     let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);

@@ -14,13 +14,10 @@ use parley_domain::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{
-    channels::ChannelKind,
-    policy::{
-        Policy, Reason, Target,
-        decide::{Decision, Facts},
-        later,
-    },
+use crate::policy::{
+    Capped, Policy, Reason, Target,
+    decide::{Decision, Facts},
+    later,
 };
 
 /// Everything that a decision needs to know of earlier ones.
@@ -46,9 +43,9 @@ pub enum ThreadEvent {
         through_seq: u64,
         /// How many waited.
         messages: u64,
-        /// For [`Reason::Capped`]: when the digest over all conversations is due.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        until: Option<Timestamp>,
+        /// For [`Reason::Capped`]: the channels that get a digest over all conversations instead.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        capped: Vec<Capped>,
     },
     /// It is decided again later; nothing goes out before.
     Deferred {
@@ -73,12 +70,9 @@ pub struct Told {
     /// How many waited.
     pub messages: u64,
     pub targets: Vec<Target>,
-    /// Channels that were left out, because they were told as often as is allowed.
+    /// Channels that were left out, and get a digest over all conversations instead.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub capped: Vec<ChannelKind>,
-    /// When the digest over all conversations is due that those channels get instead.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<Timestamp>,
+    pub capped: Vec<Capped>,
     pub cooldown_seconds: u64,
 }
 
@@ -183,7 +177,8 @@ mod tests {
             "decision": "told", "notificationId": "00000000-0000-0000-0000-000000000007",
             "at": "2026-11-21T09:45:00.123Z", "firstSeq": 3, "throughSeq": 9, "readSeq": 2,
             "messages": 7, "targets": [{"channel": "email", "endpointId": "e1"}],
-            "capped": ["sms"], "until": "2026-11-21T10:45:00.123Z", "cooldownSeconds": 900,
+            "capped": [{"channel": "sms", "until": "2026-11-21T10:45:00.123Z"}],
+            "cooldownSeconds": 900,
         });
         let skipped = json!({
             "decision": "skipped", "reason": "noEndpoint", "at": "2026-11-21T09:45:00.123Z",

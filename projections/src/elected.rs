@@ -136,11 +136,12 @@ impl Candidate {
     }
 }
 
-/// Checks that the log still holds everything up to `checkpoint`, that is, that it was not replaced.
+/// Where the log of a shard ends. Checks that it still holds everything up to `checkpoint`, that is,
+/// that it was not replaced.
 ///
 /// # Errors
 /// [`Halt::Fatal`] if it was.
-pub async fn check_log(nats: &Nats, shard: u16, checkpoint: u64) -> Result<(), Halt> {
+pub async fn check_log(nats: &Nats, shard: u16, checkpoint: u64) -> Result<u64, Halt> {
     let last =
         match tokio::time::timeout(LOG_DEADLINE, parley_nats::last_position(nats, shard)).await {
             Ok(Ok(last)) => last,
@@ -153,7 +154,7 @@ pub async fn check_log(nats: &Nats, shard: u16, checkpoint: u64) -> Result<(), H
     if last < checkpoint {
         return Err(Halt::Fatal(Error::LogReplaced { shard, last, checkpoint }));
     }
-    Ok(())
+    Ok(last)
 }
 
 /// A server's absence: said once when it begins and once when it ends.

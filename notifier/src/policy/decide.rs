@@ -1,12 +1,14 @@
 //! What is decided about telling somebody, when a window, a cool-down or a deferral has ended.
 
+use std::time::Duration;
+
 use parley_domain::{
     ConversationId, Timestamp,
     account::{self, Settings},
 };
 use uuid::Uuid;
 
-use super::{Policy, Reason, Target, later, quiet, timers::Trigger};
+use super::{Capped, Policy, Reason, Target, later, quiet, timers::Trigger};
 use crate::{
     channels::ChannelKind,
     thread::{NotificationThread, ThreadEvent, Told},
@@ -16,10 +18,12 @@ use crate::{
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
     pub trigger: Trigger,
-    /// `<userId> <conversationId>`, or `<userId> *`: the notification's name is made from it.
+    /// `<userId> <conversationId>`, or `<userId> *<channel>`: the notification's name is made from
+    /// it.
     pub thread_id: String,
     /// `None`: a digest over all conversations.
     pub conversation: Option<ConversationId>,
+    /// Over all conversations, where there is no such number, when the last message came.
     pub last_seq: u64,
     /// When the last message came.
     pub last_at: Option<Timestamp>,
@@ -33,9 +37,7 @@ pub struct Facts {
     /// Verified, and not known to be dead.
     pub endpoints: Vec<Target>,
     /// Channels that they were told by as often as is allowed.
-    pub full: Vec<ChannelKind>,
-    /// When the first of those may be used again.
-    pub frees_at: Option<Timestamp>,
+    pub full: Vec<Capped>,
 }
 
 /// What is to be done.
@@ -105,7 +107,7 @@ impl NotificationThread {
             return skip(Reason::Online);
         }
         if facts.unread == 0 || facts.read_seq >= facts.last_seq {
-            let all_read = facts.read_seq >= facts.last_seq;
+            let all_read = facts.read_seq >= facts.last_seq || facts.conversation.is_none();
             return skip(if all_read { Reason::Read } else { Reason::Deleted });
         }
         if facts.muted {
@@ -126,9 +128,7 @@ impl NotificationThread {
         if wanted.peek().is_none() {
             return skip(Reason::Preferences);
         }
-        wanted
-            .all(|target| facts.full.contains(&target.channel))
-            .then_some(Against::Skip(Reason::Capped))
+        wanted.all(|target| facts.cap(target).is_some()).then_some(Against::Skip(Reason::Capped))
     }
 
     fn skip(&self, reason: Reason, facts: &Facts, policy: &Policy, at: Timestamp) -> Decision {
@@ -152,9 +152,9 @@ impl NotificationThread {
         {
             return Decision::Known;
         }
-        let until = if reason == Reason::Capped { facts.frees_at } else { None };
+        let capped = if reason == Reason::Capped { facts.capped() } else { Vec::new() };
         let messages = facts.unread;
-        Decision::Event(ThreadEvent::Skipped { reason, at, through_seq, messages, until })
+        Decision::Event(ThreadEvent::Skipped { reason, at, through_seq, messages, capped })
     }
 
     fn defer(&self, until: Timestamp, facts: &Facts, at: Timestamp) -> Decision {
@@ -173,11 +173,11 @@ impl NotificationThread {
         let cooldown = unread_since.map_or(policy.cooldown, |told| {
             told.cooldown().saturating_mul(2).min(policy.cooldown_max).max(policy.cooldown)
         });
-        let (full, targets): (Vec<_>, Vec<_>) =
-            facts.wanted().cloned().partition(|target| facts.full.contains(&target.channel));
-        let mut capped: Vec<ChannelKind> = full.iter().map(|target| target.channel).collect();
-        capped.sort_unstable();
-        capped.dedup();
+        // A digest over all conversations comes as soon as its cap allows.
+        let is_over_all = facts.conversation.is_none();
+        let cooldown = if is_over_all { Duration::ZERO } else { cooldown };
+        let targets =
+            facts.wanted().filter(|target| facts.cap(target).is_none()).cloned().collect();
         Decision::Event(ThreadEvent::Told(Told {
             notification_id: notification_id(&facts.thread_id, first_seq),
             at,
@@ -186,8 +186,7 @@ impl NotificationThread {
             read_seq: facts.read_seq,
             messages: facts.unread,
             targets,
-            until: if capped.is_empty() { None } else { facts.frees_at },
-            capped,
+            capped: facts.capped(),
             cooldown_seconds: cooldown.as_secs(),
         }))
     }
@@ -204,6 +203,19 @@ impl Facts {
         self.endpoints
             .iter()
             .filter(|target| target.channel.is_wanted(&self.settings, self.conversation.as_ref()))
+    }
+}
+
+impl Facts {
+    fn cap(&self, target: &Target) -> Option<Capped> {
+        self.full.iter().find(|capped| capped.channel == target.channel).copied()
+    }
+
+    /// The channels that they would be told by if it had not been so often.
+    fn capped(&self) -> Vec<Capped> {
+        let is_wanted =
+            |capped: &&Capped| self.wanted().any(|target| target.channel == capped.channel);
+        self.full.iter().filter(is_wanted).copied().collect()
     }
 }
 

@@ -25,6 +25,10 @@ fn target(channel: ChannelKind) -> Target {
     Target { channel, endpoint_id: format!("e-{}", channel.as_str()) }
 }
 
+fn capped(channel: ChannelKind) -> Capped {
+    Capped { channel, until: at(99) }
+}
+
 /// Twenty messages wait for somebody who is away and has an email address and a telephone.
 fn facts() -> Facts {
     Facts {
@@ -41,7 +45,6 @@ fn facts() -> Facts {
         settings: Settings::default(),
         endpoints: vec![target(ChannelKind::Email), target(ChannelKind::Sms)],
         full: Vec::new(),
-        frees_at: None,
     }
 }
 
@@ -117,7 +120,7 @@ fn what_comes_at_the_end_of_a_cool_down_has_its_grace() {
 fn each_reason_against_is_named() {
     let off = json!({"notifications": {"email": false, "sms": false}});
     let not_this = json!({"notifications": {"conversations": {"d.alice.bob": {"email": false, "sms": false}}}});
-    let both = vec![ChannelKind::Email, ChannelKind::Sms];
+    let both = vec![capped(ChannelKind::Email), capped(ChannelKind::Sms)];
     let cases = [
         (Facts { online: true, ..facts() }, Reason::Online),
         (Facts { read_seq: 20, unread: 0, ..facts() }, Reason::Read),
@@ -172,10 +175,25 @@ fn quiet_hours_put_it_off_and_then_it_is_decided_again() {
 
 #[test]
 fn a_channel_at_its_cap_is_left_out() {
-    let full = Facts { full: vec![ChannelKind::Sms], frees_at: Some(at(99)), ..facts() };
+    let others = [capped(ChannelKind::Sms), capped(ChannelKind::Webhook)];
+    let full = Facts { full: others.to_vec(), ..facts() };
     let digest = told(decide(&mut NotificationThread::default(), &full, 30));
     assert_eq!(digest.targets, [target(ChannelKind::Email)]);
-    assert_eq!((digest.capped, digest.until), (vec![ChannelKind::Sms], Some(at(99))));
+    assert_eq!(digest.capped, [capped(ChannelKind::Sms)]);
+}
+
+#[test]
+fn a_digest_over_all_conversations_is_told_once_and_without_a_cool_down() {
+    let all = Facts { conversation: None, thread_id: "bob *email".to_owned(), ..facts() };
+    let mut thread = NotificationThread::default();
+    let first = told(decide(&mut thread, &all, 30));
+    assert_eq!((first.messages, first.cooldown_seconds), (20, 0));
+    assert_eq!(decide(&mut thread, &all, 31), Decision::Known);
+    let more = Facts { last_seq: 21, unread: 21, ..all };
+    let second = told(decide(&mut thread, &more, 31));
+    assert_ne!(first.notification_id, second.notification_id);
+    let read = Facts { last_seq: 22, unread: 0, ..more };
+    assert_eq!(reason(decide(&mut thread, &read, 32)), Reason::Read);
 }
 
 #[test]

@@ -219,7 +219,6 @@ impl World {
             settings: Settings::default(),
             endpoints: vec![Target { channel: ChannelKind::Email, endpoint_id: "e".to_owned() }],
             full: Vec::new(),
-            frees_at: None,
         }
     }
 
