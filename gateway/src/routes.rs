@@ -11,6 +11,7 @@ mod bootstrap;
 mod connect;
 mod conversation;
 mod delivery_cursor;
+mod dev_outbox;
 mod dev_token;
 mod devices;
 pub mod extract;
@@ -29,6 +30,7 @@ mod send_message;
 mod stream;
 mod sync;
 mod unlink_device;
+mod unsubscribe;
 
 use axum::{
     Router,
@@ -86,11 +88,16 @@ fn endpoints(state: &AppState) -> Vec<Endpoint> {
         health::endpoint(),
         ready::endpoint(),
     ];
+    if state.notify.links.is_some() {
+        endpoints.push(unsubscribe::page_endpoint());
+        endpoints.push(unsubscribe::endpoint());
+    }
     if state.serves_metrics {
         endpoints.push(metrics::endpoint());
     }
     if state.authenticator.dev().is_some() {
         endpoints.push(dev_token::endpoint());
+        endpoints.push(dev_outbox::endpoint());
     }
     endpoints
 }

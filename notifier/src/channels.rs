@@ -15,7 +15,13 @@ mod hostile_tests;
 
 use std::{sync::Arc, time::Duration};
 
-use parley_domain::{Timestamp, UserId};
+use parley_domain::{
+    Timestamp, UserId,
+    account::{
+        self,
+        address::{Subscription, SubscriptionKeys},
+    },
+};
 use parley_runtime::clock::Clock;
 use serde::{Deserialize, Serialize};
 
@@ -93,6 +99,32 @@ impl Address {
             Self::Phone(_) => ChannelKind::Sms,
             Self::WebPush { .. } => ChannelKind::WebPush,
             Self::Webhook { .. } => ChannelKind::Webhook,
+        }
+    }
+}
+
+impl From<account::Address> for Address {
+    fn from(address: account::Address) -> Self {
+        match address {
+            account::Address::Email(address) => Self::Email(address),
+            account::Address::Sms(number) => Self::Phone(number),
+            account::Address::WebPush(subscription) => {
+                let Subscription { endpoint, keys: SubscriptionKeys { p256dh, auth } } =
+                    subscription;
+                Self::WebPush { endpoint, p256dh, auth }
+            }
+            account::Address::Webhook(url) => Self::Webhook { url },
+        }
+    }
+}
+
+impl From<ChannelKind> for account::ChannelKind {
+    fn from(channel: ChannelKind) -> Self {
+        match channel {
+            ChannelKind::Email => Self::Email,
+            ChannelKind::Sms => Self::Sms,
+            ChannelKind::WebPush => Self::WebPush,
+            ChannelKind::Webhook => Self::Webhook,
         }
     }
 }

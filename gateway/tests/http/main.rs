@@ -8,6 +8,7 @@ mod conversations;
 mod devices;
 mod edge;
 mod handshake;
+mod notifications;
 mod openapi;
 mod outage;
 mod rates;

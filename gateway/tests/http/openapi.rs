@@ -26,6 +26,9 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/metrics"),
     ("GET", "/openapi.json"),
     ("POST", "/dev/token"),
+    ("GET", "/dev/outbox"),
+    ("GET", "/v1/unsubscribe"),
+    ("POST", "/v1/unsubscribe"),
 ];
 
 #[tokio::test]
