@@ -6,6 +6,7 @@ mod rates;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use parley_commands::config::ClientConfig;
 use parley_nats::topology::TopologyConfig;
 use parley_notifier::{config::channels::OutboxConfig, links::Links};
@@ -33,6 +34,8 @@ pub struct Config {
     pub notify: NotifyConfig,
     /// Whether anyone may log in as anyone.
     pub dev: bool,
+    /// What pages subscribe to web push with, in base64url.
+    pub vapid_public_key: Option<String>,
     pub limits: Limits,
     pub rates: RateConfig,
     pub realtime: RealtimeConfig,
@@ -103,6 +106,7 @@ impl Config {
             auth: AuthConfig::from_env(env, dev),
             notify: NotifyConfig::from_env(env),
             dev,
+            vapid_public_key: vapid_public_key(env),
             limits: Limits::from_env(env),
             rates: RateConfig::from_env(env),
             realtime: RealtimeConfig::from_env(env),
@@ -141,6 +145,20 @@ fn public_url(env: &mut Env) -> Option<PublicUrl> {
         env.problem(NAME, "is not a URL like https://chat.example");
     }
     url
+}
+
+fn vapid_public_key(env: &mut Env) -> Option<String> {
+    const NAME: &str = "PARLEY_PUSH_VAPID_PUBLIC_KEY";
+    let text = env.opt_string(NAME)?;
+    // A point of P-256, uncompressed.
+    let is_point = BASE64_URL_SAFE_NO_PAD
+        .decode(&text)
+        .is_ok_and(|point| point.len() == 65 && point.first() == Some(&4));
+    if is_point {
+        return Some(text);
+    }
+    env.problem(NAME, "is not a public key of P-256 in base64url");
+    None
 }
 
 fn allowed_origins(env: &mut Env) -> Option<Origins> {
@@ -203,6 +221,7 @@ mod tests {
             ("PARLEY_PUBLIC_URL", "chat.example"),
             ("PARLEY_PUBLIC_URL", "https://chat.example/?a=b"),
             ("PARLEY_MAX_BODY_BYTES", "0"),
+            ("PARLEY_PUSH_VAPID_PUBLIC_KEY", "BAAA"),
         ] {
             assert!(problems(&[(name, value)]).contains(&name.to_owned()), "{name}={value}");
         }

@@ -124,11 +124,6 @@ impl Devices {
         watch
     }
 
-    /// The newest version of a person's account that was seen here; 0 if none was.
-    pub fn newest_version(&self, user: &UserId) -> u64 {
-        lock(&self.table).newest(user)
-    }
-
     /// Takes what the tail of a shard brings, in its order.
     pub fn observe(&self, shard: u16, message: &LogMessage) {
         if !is_of_account(&message.subject) {
@@ -143,7 +138,6 @@ impl Devices {
         }
         let position = message.position;
         let user = &event.actor;
-        lock(&self.table).note_version(user, event.version);
         match data {
             AccountEvent::DeviceRegistered(registered) => {
                 let key = Key::new(user, &registered.device_id);
@@ -173,20 +167,15 @@ impl Devices {
     }
 
     /// The owner of the account's shard says so: it is linked since `registration`.
-    pub fn registered(&self, user: &UserId, device: &DeviceId, registration: u64, version: u64) {
-        let mut table = lock(&self.table);
-        table.note(&Key::new(user, device), registration.saturating_sub(1), None);
-        table.note_version(user, version);
+    pub fn registered(&self, user: &UserId, device: &DeviceId, registration: u64) {
+        let over_through = registration.saturating_sub(1);
+        lock(&self.table).note(&Key::new(user, device), over_through, None);
     }
 
     /// The owner of the account's shard says so: at `version` it is not linked.
     pub fn unlinked(&self, user: &UserId, device: &DeviceId, version: u64) {
         let key = Key::new(user, device);
-        {
-            let mut table = lock(&self.table);
-            table.note(&key, version, None);
-            table.note_version(user, version);
-        }
+        lock(&self.table).note(&key, version, None);
         self.watches.unlinked(&key, version);
     }
 

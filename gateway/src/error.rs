@@ -194,6 +194,7 @@ mod tests {
             (Code::MethodNotAllowed, 405),
             (Code::ClientMessageIdReused, 409),
             (Code::TooManyDevices, 409),
+            (Code::LimitReached, 409),
             (Code::Conflict, 409),
             (Code::BodyTooLarge, 413),
             (Code::UnsupportedMediaType, 415),

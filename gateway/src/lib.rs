@@ -1,6 +1,7 @@
 //! The edge of Parley: HTTP, WebSocket and the browser page.
 //!
-//! - [`auth`]: who is calling; [`devices`]: whether their device is still linked.
+//! - [`auth`]: who is calling; [`devices`]: whether their device is still linked; [`accounts`]: what
+//!   people show of themselves.
 //! - [`routes`]: the HTTP interface, one endpoint one file; [`openapi`] describes it to machines.
 //! - [`rates`]: how much somebody may do in a while, over all gateways.
 //! - [`error`]: how a "no" looks on the wire; nothing else knows error statuses.
@@ -11,6 +12,7 @@
 //! **Architecture invariant:** the gateway decides nothing about conversations. It checks who is
 //! calling, hands commands to their shard's owner, and shows what the log and the views say.
 
+pub mod accounts;
 pub mod auth;
 pub mod config;
 pub mod devices;

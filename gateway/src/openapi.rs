@@ -47,9 +47,18 @@ impl Operation {
     }
 
     /// The body, by the name of its schema; and how a body may be wrong.
-    pub fn body(mut self, schema: &str) -> Self {
+    pub fn body(self, schema: &str) -> Self {
+        self.any_body(schema, true)
+    }
+
+    /// As [`Self::body`], of one that may be missing.
+    pub fn optional_body(self, schema: &str) -> Self {
+        self.any_body(schema, false)
+    }
+
+    fn any_body(mut self, schema: &str, required: bool) -> Self {
         self.body = Some(json!({
-            "required": true,
+            "required": required,
             "content": {"application/json": {"schema": reference(schema)}}
         }));
         self.refuses(400, "invalid_body")
@@ -126,6 +135,7 @@ fn path_parameters(path: &str) -> impl Iterator<Item = Value> + '_ {
         let schema = match name {
             "id" => reference("ConversationId"),
             "seq" => reference("Number"),
+            "userId" => reference("UserId"),
             _ => json!({"type": "string"}),
         };
         json!({"name": name, "in": "path", "required": true, "schema": schema})

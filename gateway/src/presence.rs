@@ -46,8 +46,12 @@ use self::{
     local::Local,
     watchers::{Queue, Watchers},
 };
-use crate::realtime::{hub::Hub, registry::lock};
 pub use parley_nats::presence::Shown;
+
+use crate::{
+    accounts::{Accounts, Pair},
+    realtime::{hub::Hub, registry::lock},
+};
 
 /// The most people that one session may watch, or one request may ask about.
 pub const MAX_WATCHED: usize = 100;
@@ -63,6 +67,7 @@ pub struct Deps {
     pub replicas: usize,
     pub pool: PgPool,
     pub hub: Arc<Hub>,
+    pub accounts: Arc<Accounts>,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -76,12 +81,23 @@ impl std::fmt::Debug for Presence {
     }
 }
 
+/// What may be said of somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sight {
+    /// It is not known yet.
+    Unknown,
+    /// They do not wish to be seen.
+    Hidden,
+    Seen(Shown),
+}
+
 struct Shared {
     config: PresenceConfig,
     connection: Connection,
     bucket: PresenceBucket,
     pool: PgPool,
     hub: Arc<Hub>,
+    accounts: Arc<Accounts>,
     clock: Arc<dyn Clock>,
     local: Mutex<Local>,
     /// There is something to tell, or an earlier time to do so.
@@ -137,7 +153,7 @@ impl Presence {
         shutdown: &Shutdown,
         end: &CancellationToken,
     ) -> Result<Self, Failure> {
-        let Deps { nats, replicas, pool, hub, clock } = deps;
+        let Deps { nats, replicas, pool, hub, accounts, clock } = deps;
         // A name of this process: what an earlier one left in the bucket is not its own.
         let gateway = Uuid::new_v4().simple().to_string();
         let table = TableConfig {
@@ -154,6 +170,7 @@ impl Presence {
             connection: nats.clone(),
             pool,
             hub,
+            accounts,
             clock,
             local_moved: Notify::new(),
             is_ready: AtomicBool::new(false),
@@ -202,14 +219,28 @@ impl Presence {
         self.0.is_ready.load(Ordering::Acquire)
     }
 
-    /// What may be said of somebody; `None` if it is not known yet. `may_guess`: without what only
-    /// the database knows.
-    fn shown(&self, user: &UserId, may_guess: bool) -> Option<Shown> {
+    /// What may be said of somebody to `me`. `may_guess`: without what only the database knows, but
+    /// never without what the person wishes.
+    fn sight(&self, me: &UserId, user: &UserId, may_guess: bool) -> Sight {
         if !self.is_ready() {
-            return None;
+            return Sight::Unknown;
+        }
+        match self.0.allows(me, user) {
+            None => return Sight::Unknown,
+            Some(false) => return Sight::Hidden,
+            Some(true) => {}
         }
         let table = lock(&self.0.table);
-        (may_guess || table.knows(user.as_str())).then(|| table.presence(user.as_str()))
+        if may_guess || table.knows(user.as_str()) {
+            Sight::Seen(table.presence(user.as_str()))
+        } else {
+            Sight::Unknown
+        }
+    }
+
+    /// Who may see this person may have changed.
+    pub fn reconsider(&self, user: &UserId) {
+        self.0.watchers.touch(user.as_str());
     }
 
     pub fn counters(&self) -> &Counters {
@@ -228,8 +259,13 @@ impl Presence {
 }
 
 impl Shared {
-    fn knows(&self, user: &UserId) -> bool {
-        lock(&self.table).knows(user.as_str())
+    /// Whether all is known that has to be, to say to `me` whether this person is online.
+    fn knows(&self, me: &UserId, user: &UserId) -> bool {
+        lock(&self.table).knows(user.as_str()) && self.allows(me, user).is_some()
+    }
+
+    fn allows(&self, me: &UserId, user: &UserId) -> Option<bool> {
+        self.accounts.allows(&Pair { shown: user.clone(), to: me.clone() })
     }
 
     /// Has everybody told who watches one of these.

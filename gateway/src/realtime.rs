@@ -41,6 +41,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use self::config::RealtimeConfig;
 pub(crate) use self::registry::lock;
 use self::{
+    follow::Told,
     hub::Hub,
     pages::Pages,
     protocol::Close,
@@ -48,6 +49,7 @@ use self::{
     token::Codec,
 };
 use crate::{
+    accounts::Accounts,
     auth::Identity,
     devices::Devices,
     presence::{self, Presence},
@@ -75,6 +77,7 @@ struct Shared {
     session: Arc<SessionConfig>,
     hub: Arc<Hub>,
     devices: Arc<Devices>,
+    accounts: Arc<Accounts>,
     pages: Pages,
     nats: Connection,
     commands: Commands,
@@ -106,6 +109,7 @@ impl Realtime {
             ends.iter().map(|end| end.saturating_sub(config.preload_events)).collect();
         let hub = Arc::new(Hub::new(Codec::new(deployment.epoch, shards), &after, config.hub));
         let devices = Arc::new(Devices::new(pool.clone(), &after, config.device_entries));
+        let accounts = Arc::new(Accounts::new(pool.clone(), &after, config.account_entries));
         for (shard, end) in (0..).zip(&ends) {
             hub.set_target(shard, *end);
         }
@@ -115,6 +119,7 @@ impl Realtime {
             replicas,
             pool: pool.clone(),
             hub: Arc::clone(&hub),
+            accounts: Arc::clone(&accounts),
             clock: Arc::clone(&clock),
         };
         let presence = Presence::start(config.presence, deps, &shutdown, &end).await?;
@@ -123,6 +128,7 @@ impl Realtime {
             session: Arc::new(config.session),
             hub,
             devices,
+            accounts,
             pages: Pages::new(pool, shards, config.page, config.pages_at_once),
             nats,
             commands,
@@ -140,8 +146,13 @@ impl Realtime {
     fn follow(&self, shards: u16, end: &CancellationToken) {
         let Shared { hub, devices, nats, shutdown, sockets, .. } = &*self.0;
         for shard in 0..shards {
-            let (hub, devices) = (Arc::clone(hub), Arc::clone(devices));
-            shutdown.spawn(follow::shard(hub, devices, nats.clone(), shard, end.clone()));
+            let told = Told {
+                hub: Arc::clone(hub),
+                devices: Arc::clone(devices),
+                accounts: Arc::clone(&self.0.accounts),
+                presence: self.0.presence.clone(),
+            };
+            shutdown.spawn(follow::shard(told, nats.clone(), shard, end.clone()));
         }
         shutdown.spawn(Arc::clone(devices).settle(end.clone()));
         shutdown.spawn(follow::typing(Arc::clone(hub), nats.clone(), end.clone()));
@@ -169,6 +180,10 @@ impl Realtime {
 
     pub fn devices(&self) -> &Arc<Devices> {
         &self.0.devices
+    }
+
+    pub fn accounts(&self) -> &Accounts {
+        &self.0.accounts
     }
 
     /// Whether reconnects can be served from memory: the tails have reached the end that the log

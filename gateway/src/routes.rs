@@ -7,6 +7,7 @@
 //! 3. Add it to `endpoints` below. Router and OpenAPI document are both made from that list.
 //! 4. Test it in `tests/http_*.rs` as a client sees it.
 
+mod account;
 mod bootstrap;
 mod connect;
 mod conversation;
@@ -88,6 +89,11 @@ fn endpoints(state: &AppState) -> Vec<Endpoint> {
         health::endpoint(),
         ready::endpoint(),
     ];
+    endpoints.extend(account::contacts::endpoints());
+    endpoints.extend(account::draft::endpoints());
+    endpoints.extend(account::endpoints::endpoints());
+    endpoints.extend(account::marks::endpoints());
+    endpoints.extend(account::settings::endpoints());
     if state.notify.links.is_some() {
         endpoints.push(unsubscribe::page_endpoint());
         endpoints.push(unsubscribe::endpoint());

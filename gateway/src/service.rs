@@ -148,6 +148,7 @@ async fn state(
         public_url: config.public_url,
         notify: config.notify,
         limits: config.limits,
+        vapid_public_key: config.vapid_public_key,
         serves_metrics,
         nats,
         pool,

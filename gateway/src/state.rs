@@ -27,6 +27,8 @@ pub struct Parts {
     pub public_url: Option<PublicUrl>,
     pub notify: NotifyConfig,
     pub limits: Limits,
+    /// What pages subscribe to web push with.
+    pub vapid_public_key: Option<String>,
     /// Whether `/metrics` is among the routes, and not on a port of its own.
     pub serves_metrics: bool,
     pub nats: Connection,

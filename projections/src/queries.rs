@@ -11,7 +11,9 @@ mod rows;
 mod summary;
 mod sync;
 
-pub use account::{AccountState, account_version, contact, contacts, endpoints, settings};
+pub use account::{
+    AccountState, ShownTo, account_version, contact, contacts, endpoints, settings, shown_to,
+};
 pub use devices::{AccountDevices, Standing, devices, standing};
 pub use history::{HistoryPage, MAX_HISTORY_MESSAGES, Page, history};
 pub use inbox::{Filter, InboxCursor, InboxPage, InvalidCursor, MAX_INBOX_CONVERSATIONS, inbox};

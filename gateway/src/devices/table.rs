@@ -48,8 +48,6 @@ struct Known {
 #[derive(Debug)]
 pub struct Table {
     known: LruCache<Key, Known>,
-    /// The newest version of an account that was seen.
-    versions: LruCache<UserId, u64>,
     /// By shard: what was forgotten was known by events up to here.
     floors: Box<[u64]>,
 }
@@ -57,11 +55,7 @@ pub struct Table {
 impl Table {
     pub fn new(after: &[u64], entries: usize) -> Self {
         let entries = NonZeroUsize::new(entries).unwrap_or(NonZeroUsize::MIN);
-        Self {
-            known: LruCache::new(entries),
-            versions: LruCache::new(entries),
-            floors: after.into(),
-        }
+        Self { known: LruCache::new(entries), floors: after.into() }
     }
 
     pub fn verdict(&mut self, key: &Key, registration: u64) -> Verdict {
@@ -98,17 +92,6 @@ impl Table {
             Some(known) => Told { over_through: known.over_through, is_all: true },
             None => Told { over_through, is_all: false },
         }
-    }
-
-    pub fn note_version(&mut self, user: &UserId, version: u64) {
-        match self.versions.get_mut(user) {
-            Some(known) => *known = version.max(*known),
-            None => drop(self.versions.push(user.clone(), version)),
-        }
-    }
-
-    pub fn newest(&self, user: &UserId) -> u64 {
-        self.versions.peek(user).copied().unwrap_or_default()
     }
 }
 
@@ -182,15 +165,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn the_newest_version_of_an_account_is_kept() {
-        let mut table = Table::new(&[0], 2);
-        let user = key(1).user;
-        assert_eq!(table.newest(&user), 0);
-        table.note_version(&user, 3);
-        table.note_version(&user, 2);
-        assert_eq!(table.newest(&user), 3);
     }
 }

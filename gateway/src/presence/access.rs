@@ -2,9 +2,8 @@
 //!
 //! Those who have a conversation in common; for two people, the one in which at least one message
 //! was sent. Everybody else is told nothing, whether the person is there, is not, or does not
-//! exist. What people wish of their own visibility is part of their account, whose log does not
-//! exist yet; once it does, [`Access`] is where it is asked, for the watched person, beside
-//! [`Acquainted`].
+//! exist. What people wish of their own visibility is in their settings, which
+//! [`Accounts`](crate::accounts::Accounts) knows; both have to agree.
 
 use std::{
     collections::{HashSet, VecDeque},

@@ -11,8 +11,8 @@ use parley_projections::{Failure, queries};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{Presence, Shared, Shown, access::Access, watch::Watch};
-use crate::realtime::registry::lock;
+use super::{Presence, Shared, Shown, Sight, access::Access, watch::Watch};
+use crate::{accounts::Pair, realtime::registry::lock};
 
 /// Sessions a question; each asks about a hundred people at most.
 const SESSIONS: usize = 64;
@@ -40,6 +40,7 @@ pub(super) async fn run(shared: Arc<Shared>, end: CancellationToken) {
 
 /// What is asked, and what of it is known.
 struct Question {
+    me: UserId,
     /// `None`: of oneself.
     conversation: Option<ConversationId>,
     user: UserId,
@@ -54,9 +55,10 @@ impl Shared {
         for watch in watches.iter().filter(|watch| !watch.is_over()) {
             // First, so that whatever is watched from now on is asked about again.
             watch.unclaim();
-            for (user, access) in watch.unsettled(|user| self.knows(user)) {
-                let conversation = ConversationId::direct(watch.me(), &user).ok();
-                questions.push(Question { conversation, user, access });
+            let me = watch.me();
+            for (user, access) in watch.unsettled(|user| self.knows(me, user)) {
+                let conversation = ConversationId::direct(me, &user).ok();
+                questions.push(Question { me: me.clone(), conversation, user, access });
                 asking.push(watch);
             }
         }
@@ -68,7 +70,8 @@ impl Shared {
             watch.guess(answered.is_err());
         }
         if answered.is_ok() {
-            for (Question { conversation, user, access }, watch) in questions.iter().zip(asking) {
+            for (Question { conversation, user, access, .. }, watch) in questions.iter().zip(asking)
+            {
                 if *access == Access::Allowed
                     && let Some(conversation) = conversation
                 {
@@ -77,7 +80,12 @@ impl Shared {
                 watch.decide(user.as_str(), *access);
             }
         }
-        answered.is_ok()
+        // Views that are behind are asked again, too.
+        let is_settled = |question: &Question| {
+            question.access != Access::Allowed
+                || self.allows(&question.me, &question.user).is_some()
+        };
+        answered.is_ok() && questions.iter().all(is_settled)
     }
 
     /// Finds out what these may be told; keeps what it learns.
@@ -93,8 +101,16 @@ impl Shared {
         let found = queries::acquaintances(&self.pool, &pairs).await.inspect_err(|_| {
             self.counters.failed_lookups.fetch_add(1, Ordering::Relaxed);
         })?;
+        let wishes: Vec<Pair> = questions
+            .iter()
+            .map(|question| Pair { shown: question.user.clone(), to: question.me.clone() })
+            .collect();
+        self.accounts.learn(&wishes).await.inspect_err(|_| {
+            self.counters.failed_lookups.fetch_add(1, Ordering::Relaxed);
+        })?;
         let mut table = lock(&self.table);
-        for (Question { conversation, user, access }, found) in questions.iter_mut().zip(found) {
+        for (Question { conversation, user, access, .. }, found) in questions.iter_mut().zip(found)
+        {
             // The log's tail may be ahead of the database, and by now of the question too.
             let is_allowed =
                 || self.hub.acquainted().access(conversation.as_ref()) == Access::Allowed;
@@ -124,23 +140,26 @@ impl Presence {
         let question = |user: &UserId| {
             let conversation = ConversationId::direct(me, user).ok();
             let access = shared.hub.acquainted().access(conversation.as_ref());
-            Question { conversation, user: user.clone(), access }
+            Question { me: me.clone(), conversation, user: user.clone(), access }
         };
         let (mut open, mut known): (Vec<_>, Vec<_>) =
             users.iter().map(question).partition(|question| {
-                question.access != Access::Allowed || !shared.knows(&question.user)
+                question.access != Access::Allowed || !shared.knows(me, &question.user)
             });
         if let Err(failure) = shared.look_up(&mut open).await {
-            if open.iter().any(|question| question.access == Access::Unknown) {
+            let is_open = |question: &Question| {
+                question.access == Access::Unknown || shared.allows(me, &question.user).is_none()
+            };
+            if open.iter().any(is_open) {
                 return Err(failure);
             }
             tracing::debug!(%failure, "times of presence are left out");
         }
         known.append(&mut open);
         let allowed = known.into_iter().filter(|question| question.access == Access::Allowed);
-        let shown = allowed.filter_map(|Question { user, .. }| {
-            let shown = self.shown(&user, true)?;
-            Some((user, shown))
+        let shown = allowed.filter_map(|Question { user, .. }| match self.sight(me, &user, true) {
+            Sight::Seen(shown) => Some((user, shown)),
+            Sight::Hidden | Sight::Unknown => None,
         });
         Ok(shown.collect())
     }

@@ -9,7 +9,7 @@ use std::sync::{
 use parley_domain::{Timestamp, UserId};
 use tokio::sync::Notify;
 
-use super::{Shown, access::Access};
+use super::{Shown, Sight, access::Access};
 use crate::realtime::{
     protocol::{self, Frame},
     registry::lock,
@@ -145,17 +145,22 @@ impl Watch {
     }
 
     /// Frames for what has changed since the last time. `present`: what may be said of somebody
-    /// now; `None` if it is not known yet, and there will be a touch once it is.
-    pub(super) fn take(
-        &self,
-        present: impl Fn(&UserId) -> Option<Shown>,
-        mut give: impl FnMut(Frame),
-    ) {
+    /// now; if it is not known yet, there will be a touch once it is. Whoever does not wish to be
+    /// seen any more is offline, and when they were there last is not told.
+    pub(super) fn take(&self, present: impl Fn(&UserId) -> Sight, mut give: impl FnMut(Frame)) {
         for person in lock(&self.people).iter_mut() {
             if !person.is_due || person.access != Access::Allowed {
                 continue;
             }
-            let Some(presence) = present(&person.user) else { continue };
+            let presence = match present(&person.user) {
+                Sight::Unknown => continue,
+                Sight::Seen(presence) => presence,
+                Sight::Hidden if person.told.is_none() => {
+                    person.is_due = false;
+                    continue;
+                }
+                Sight::Hidden => Shown::Offline(None),
+            };
             person.is_due = false;
             if person.told != Some(presence) {
                 person.told = Some(presence);
@@ -184,7 +189,8 @@ mod tests {
 
     fn told(watch: &Watch, presence: Option<Shown>) -> Vec<String> {
         let mut frames = Vec::new();
-        watch.take(|_| presence, |frame| frames.push(frame.to_string()));
+        let sight = presence.map_or(Sight::Unknown, Sight::Seen);
+        watch.take(|_| sight, |frame| frames.push(frame.to_string()));
         frames
     }
 
@@ -211,6 +217,24 @@ mod tests {
         // Once they have talked.
         watch.decide("eve", Access::Allowed);
         assert_eq!(told(&watch, online).len(), 1);
+    }
+
+    #[test]
+    fn whoever_hides_is_offline_once_and_never_was_to_those_who_did_not_know() {
+        let watch = Watch::new(user("me"));
+        watch.replace([(user("bob"), Access::Allowed)]);
+        let told = |sight| {
+            watch.touch("bob");
+            let mut frames = Vec::new();
+            watch.take(|_| sight, |frame| frames.push(frame.to_string()));
+            frames
+        };
+        assert_eq!(told(Sight::Hidden).len(), 0);
+        assert_eq!(told(Sight::Seen(Shown::Online)).len(), 1);
+        let frame = r#"{"type":"presence","userId":"bob","state":"offline"}"#;
+        assert_eq!(told(Sight::Hidden), [frame]);
+        assert_eq!(told(Sight::Hidden).len(), 0);
+        assert_eq!(told(Sight::Seen(Shown::Online)).len(), 1);
     }
 
     #[test]

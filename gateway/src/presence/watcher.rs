@@ -57,14 +57,14 @@ impl Watcher {
     /// Frames for what has changed.
     pub fn take(&self, give: impl FnMut(Frame)) {
         let may_guess = self.watch.may_guess();
-        self.watch.take(|user| self.presence.shown(user, may_guess), give);
+        self.watch.take(|user| self.presence.sight(self.watch.me(), user, may_guess), give);
         self.ask();
     }
 
     /// Has the database asked, if there is something that only it knows.
     fn ask(&self) {
         let shared = self.presence.shared();
-        if !self.watch.unsettled(|user| shared.knows(user)).is_empty() {
+        if !self.watch.unsettled(|user| shared.knows(self.watch.me(), user)).is_empty() {
             shared.queue.push(&self.watch);
         }
     }

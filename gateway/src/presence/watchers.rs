@@ -159,7 +159,10 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{Sight, Shown},
+        *,
+    };
 
     fn user(name: &str) -> UserId {
         UserId::parse(name).unwrap()
@@ -177,7 +180,7 @@ mod tests {
         strangers.add(&id("d.bob.eve"), &watch);
         let taken = || {
             let mut frames = 0;
-            watch.take(|_| Some(super::super::Shown::Online), |_| frames += 1);
+            watch.take(|_| Sight::Seen(Shown::Online), |_| frames += 1);
             frames
         };
         strangers.talked("d.bob.eva", ["bob", "eva"]);

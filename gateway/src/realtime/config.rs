@@ -24,6 +24,8 @@ pub struct RealtimeConfig {
     pub pages_at_once: usize,
     /// Devices of which it is remembered whether their sessions are over.
     pub device_entries: usize,
+    /// Accounts of which it is remembered what their owners show of themselves.
+    pub account_entries: usize,
     /// A socket that takes no byte for so long is dropped.
     pub write_timeout: Duration,
     /// From the announcement of a drain to its end; clients come back spread over it.
@@ -74,6 +76,7 @@ impl RealtimeConfig {
             },
             pages_at_once: env.usize("PARLEY_SYNC_PAGES_AT_ONCE", 6, 1..=1_000),
             device_entries: env.usize("PARLEY_DEVICES_REMEMBERED", 100_000, 1..=100_000_000),
+            account_entries: env.usize("PARLEY_ACCOUNTS_REMEMBERED", 100_000, 1..=100_000_000),
             write_timeout: env.duration_millis(
                 "PARLEY_SOCKET_WRITE_TIMEOUT_MILLIS",
                 15_000,

@@ -16,20 +16,23 @@ use super::{
     hub::{Hub, Logged, listeners},
     protocol,
 };
-use crate::devices::Devices;
+use crate::{accounts::Accounts, devices::Devices, presence::Presence};
 
 const BATCH: usize = 512;
 const RESUBSCRIBE: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_millis(250);
 
+/// Who is told what a shard's log says.
+pub struct Told {
+    pub hub: Arc<Hub>,
+    pub devices: Arc<Devices>,
+    pub accounts: Arc<Accounts>,
+    pub presence: Presence,
+}
+
 /// Follows a shard from the position behind which the hub's ring begins, until `end`.
-pub async fn shard(
-    hub: Arc<Hub>,
-    devices: Arc<Devices>,
-    connection: Connection,
-    shard: u16,
-    end: CancellationToken,
-) {
+pub async fn shard(told: Told, connection: Connection, shard: u16, end: CancellationToken) {
+    let Told { hub, devices, accounts, presence } = told;
     let after = hub.positions().get(usize::from(shard)).copied().unwrap_or_default();
     let mut tail = Tail::open(&connection, shard, after, TailOptions::default());
     loop {
@@ -41,6 +44,9 @@ pub async fn shard(
         // First: whoever is told of an unlink by this gateway finds it done here.
         for message in &batch {
             devices.observe(shard, message);
+            if let Some(user) = accounts.observe(message) {
+                presence.reconsider(&user);
+            }
         }
         hub.push(
             shard,

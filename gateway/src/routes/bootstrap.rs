@@ -116,7 +116,8 @@ async fn register(
     match state.commands.execute(request).await? {
         Answer::Registered { version, registration } => {
             let devices = state.realtime.devices();
-            devices.registered(&caller.user_id, device_id, registration, version);
+            devices.registered(&caller.user_id, device_id, registration);
+            state.realtime.accounts().saw(&caller.user_id, version);
             Ok(registration)
         }
         Answer::Done { .. } | Answer::Endpoint { .. } | Answer::Read { .. } => {

@@ -21,6 +21,7 @@ async fn conversation(
     member: Member,
 ) -> Result<Json<Summary>, ApiError> {
     let Member { caller, conversation_id } = member;
+    state.realtime.accounts().settled(&caller.user_id).await?;
     let summary =
         queries::summary(&state.pool, &conversation_id, &caller.user_id, state.now()).await?;
     summary.map(Json).ok_or_else(ApiError::no_conversation)

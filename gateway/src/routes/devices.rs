@@ -1,19 +1,12 @@
 //! `GET /v1/devices`: the caller's linked devices.
 
-use std::time::Duration;
-
 use axum::{Json, extract::State, routing::get};
 use parley_domain::{DeviceId, Timestamp};
 use parley_projections::queries;
 use serde::Serialize;
-use tokio::time::{Instant, sleep};
 
 use super::{Endpoint, extract::Caller};
 use crate::{error::ApiError, openapi::Operation, state::AppState};
-
-/// How long the views may take to show what this gateway knows to have happened.
-const PATIENCE: Duration = Duration::from_secs(1);
-const LAG: Duration = Duration::from_millis(20);
 
 pub fn endpoint() -> Endpoint {
     let operation = Operation::new("listDevices", "The devices of one's account")
@@ -44,14 +37,9 @@ async fn devices(
     Caller(caller): Caller,
 ) -> Result<Json<Devices>, ApiError> {
     let user = &caller.user_id;
-    let known = state.realtime.devices().newest_version(user);
-    let until = Instant::now() + PATIENCE;
-    let mut found = queries::devices(&state.pool, user).await?;
     // Who has just unlinked a device shall not see it here.
-    while found.version < known && Instant::now() < until {
-        sleep(LAG).await;
-        found = queries::devices(&state.pool, user).await?;
-    }
+    state.realtime.accounts().settled(user).await?;
+    let found = queries::devices(&state.pool, user).await?;
     let shown = found.devices.into_iter().map(|device| Device {
         current: caller.device_id.as_ref() == Some(&device.device_id),
         device_id: device.device_id,

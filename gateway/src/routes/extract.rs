@@ -10,8 +10,10 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use parley_domain::{ConversationId, DeviceId};
+use parley_commands::api;
+use parley_domain::{ConversationId, DeviceId, UserId};
 use serde::de::DeserializeOwned;
+use uuid::Uuid;
 
 use crate::{
     auth::{Identity, request},
@@ -117,6 +119,31 @@ impl FromRequestParts<AppState> for NamedDevice {
     }
 }
 
+/// The `{userId}` of the path.
+pub struct NamedUser(pub UserId);
+
+impl FromRequestParts<AppState> for NamedUser {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let text = path_parameter(parts, state, "userId").await.unwrap_or_default();
+        Ok(Self(UserId::parse(&text)?))
+    }
+}
+
+/// The `{endpointId}` of the path.
+pub struct NamedEndpoint(pub Uuid);
+
+impl FromRequestParts<AppState> for NamedEndpoint {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let text = path_parameter(parts, state, "endpointId").await.unwrap_or_default();
+        let named = api::NamedEndpoint { endpoint_id: text.into() };
+        Ok(Self(named.parse()?))
+    }
+}
+
 /// A path parameter, `None` if it is not there or not UTF-8.
 async fn path_parameter(parts: &mut Parts, state: &AppState, name: &str) -> Option<String> {
     let parameters = RawPathParams::from_request_parts(parts, state).await.ok()?;
@@ -177,6 +204,26 @@ pub fn wants_page(headers: &HeaderMap) -> bool {
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|accept| accept.contains("text/html"))
+}
+
+/// As [`JsonBody`]; no body at all says nothing.
+pub struct OptionalBody<T>(pub T);
+
+impl<T: DeserializeOwned + Default> FromRequest<AppState> for OptionalBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+        let is_json = is_json(request.headers());
+        let bytes = read(request.into_body(), state.limits.body_bytes).await?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        if !is_json {
+            return Err(ApiError::not_json());
+        }
+        let Json(value) = Json::from_bytes(&bytes)?;
+        Ok(Self(value))
+    }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

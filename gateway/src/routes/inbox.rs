@@ -1,4 +1,4 @@
-//! `GET /v1/conversations`: the caller's conversations, newest activity first.
+//! `GET /v1/conversations`: the caller's conversations, pinned first, then newest activity first.
 
 use axum::{Json, extract::State, routing::get};
 use parley_projections::{
@@ -24,7 +24,7 @@ pub fn endpoint() -> Endpoint {
         .query("limit", &limit, &most)
         .query("cursor", &json!({"type": "string"}), "nextCursor of the page before.")
         .query("filter", &filter, "Which conversations.")
-        .answers(200, "Inbox", "Newest activity first.")
+        .answers(200, "Inbox", "Pinned first, then newest activity first.")
         .refuses(400, "invalid_body")
         .refuses(403, "forbidden")
         .refuses(503, "unavailable");
@@ -59,6 +59,7 @@ async fn inbox(
     };
     let cursor = query.cursor.as_deref().map(InboxCursor::parse).transpose();
     let cursor = cursor.map_err(|error| ApiError::malformed(error.to_string()))?;
+    state.realtime.accounts().settled(&caller.user_id).await?;
     let page = queries::inbox(&state.pool, &caller.user_id, filter, limit, cursor.as_ref()).await?;
     Ok(Json(Inbox {
         conversations: page.summaries,

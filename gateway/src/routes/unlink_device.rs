@@ -31,5 +31,6 @@ async fn unlink(
     let answer = state.commands.execute(request).await?;
     // Here at once; the other gateways learn it from the log.
     state.realtime.devices().unlinked(&caller.user_id, &device_id, answer.version());
+    state.realtime.accounts().saw(&caller.user_id, answer.version());
     Ok(Json(answer.into()))
 }

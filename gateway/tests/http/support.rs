@@ -242,6 +242,18 @@ impl World {
         self.request("POST", path, headers, body).await
     }
 
+    /// Without a body if that is null.
+    pub async fn send(&self, method: &str, path: &str, user: &str, body: &Value) -> Answer {
+        let authorization = bearer(user);
+        let headers =
+            [("authorization", authorization.as_str()), ("content-type", "application/json")];
+        if body.is_null() {
+            self.request(method, path, &headers[..1], "").await
+        } else {
+            self.request(method, path, &headers, body.to_string()).await
+        }
+    }
+
     /// Asks again until the answer is right: the views follow the log by some milliseconds.
     pub async fn until<F: Future<Output = Answer>>(
         &self,

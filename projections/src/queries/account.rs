@@ -2,7 +2,7 @@
 
 use parley_domain::{
     ConversationId, UserId,
-    account::{Address, EndpointState, Settings},
+    account::{Address, EndpointState, Settings, Visibility},
 };
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgExecutor, PgPool, Row, postgres::PgRow, types::Json};
@@ -218,4 +218,58 @@ async fn marks(
         })
     });
     marks.collect()
+}
+
+/// What somebody shows of themselves to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShownTo {
+    /// Of the account.
+    pub version: u64,
+    /// Position in the account's shard: later events are not in it.
+    pub checkpoint: u64,
+    pub visibility: Visibility,
+    pub read_receipts: bool,
+    /// Whether the other is one of their contacts.
+    pub is_contact: bool,
+}
+
+/// For each shard of an account, the one who is shown and the other, in this order.
+///
+/// # Errors
+/// If PostgreSQL does not answer.
+#[tracing::instrument(name = "projections.shown_to.read", skip_all, err(level = "debug"))]
+pub async fn shown_to(
+    pool: &PgPool,
+    pairs: &[(u16, &UserId, &UserId)],
+) -> Result<Vec<ShownTo>, Failure> {
+    let shards: Vec<i32> = pairs.iter().map(|(shard, ..)| i32::from(*shard)).collect();
+    let shown: Vec<&str> = pairs.iter().map(|(_, shown, _)| shown.as_str()).collect();
+    let others: Vec<&str> = pairs.iter().map(|(.., other)| other.as_str()).collect();
+    let found = within(READ_DEADLINE, async {
+        let query = sqlx::query(
+            "SELECT COALESCE(a.version, 0) AS version, COALESCE(p.position, 0) AS checkpoint, \
+             s.settings, k.user_id IS NOT NULL AS is_contact \
+             FROM UNNEST($1::int[], $2::text[], $3::text[]) \
+             WITH ORDINALITY AS asked (shard, user_id, other, place) \
+             LEFT JOIN checkpoints p ON p.shard = asked.shard \
+             LEFT JOIN accounts a ON a.user_id = asked.user_id \
+             LEFT JOIN account_settings s ON s.user_id = asked.user_id \
+             LEFT JOIN contacts k ON k.user_id = asked.user_id AND k.contact_id = asked.other \
+             ORDER BY asked.place",
+        );
+        Ok(query.bind(shards).bind(shown).bind(others).fetch_all(pool).await?)
+    })
+    .await?;
+    let answers = found.iter().map(|row| {
+        let settings: Option<Json<Settings>> = row.try_get("settings")?;
+        let settings = settings.map(|Json(settings)| settings).unwrap_or_default();
+        Ok(ShownTo {
+            version: rows::count(row, "version")?,
+            checkpoint: rows::count(row, "checkpoint")?,
+            visibility: settings.presence_visibility,
+            read_receipts: settings.read_receipts,
+            is_contact: row.try_get("is_contact")?,
+        })
+    });
+    answers.collect()
 }
