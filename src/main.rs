@@ -7,6 +7,8 @@ mod failure;
 mod gateway;
 mod migrate;
 mod projections;
+mod rebuild;
+mod replay;
 mod service;
 mod settings;
 mod token;
@@ -72,6 +74,9 @@ fn run(command: Command) -> Result<(), Failure> {
                 Command::Gateway => gateway::run(env).await,
                 Command::Migrate => migrate::run(env).await,
                 Command::Topology => topology::run(env).await,
+                Command::Rebuild => rebuild::rebuild(env).await,
+                Command::Verify => rebuild::verify(env).await,
+                Command::Replay(args) => replay::run(args, env).await,
                 Command::Bench(args) => bench::run(args).await,
                 Command::Token(args) => token::run(&args, env),
             }

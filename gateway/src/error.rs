@@ -122,6 +122,7 @@ impl From<NoPage> for ApiError {
     fn from(none: NoPage) -> Self {
         match none {
             NoPage::Cursor => Self::malformed("since is not a token that was given out"),
+            NoPage::End => Self::unavailable("the log cannot be reached"),
             NoPage::Views(failure) => failure.into(),
             NoPage::Write(error) => {
                 tracing::error!(%error, "a sync cannot be written");

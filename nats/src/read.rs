@@ -70,7 +70,7 @@ pub async fn read_to_end(
 }
 
 /// Whether no message is left behind `reached` up to `end`.
-async fn erased_until(
+pub async fn erased_until(
     connection: &Connection,
     shard: u16,
     reached: u64,

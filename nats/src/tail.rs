@@ -4,15 +4,19 @@
 //! delivery carries the consumer's own gapless count; on a jump, a missed heartbeat, a cut
 //! connection or any error the consumer is made again just behind the last position that was
 //! handed out. What is delivered twice by this is dropped here.
+//!
+//! A lost delivery shows as a jump only if another one follows. So a tail that hears nothing for a
+//! while asks the server how many there were.
 
 use std::time::Duration;
 
 use async_nats::{
     Subject,
-    jetstream::consumer::{AckPolicy, DeliverPolicy, pull},
+    jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull},
 };
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::{Connection, Failure, subjects::stream_name};
 
@@ -45,6 +49,10 @@ impl Default for TailOptions {
 const INACTIVE: Duration = Duration::from_secs(60);
 const HEARTBEAT: Duration = Duration::from_secs(2);
 const EXPIRES: Duration = Duration::from_secs(30);
+/// After so much silence the server is asked whether it delivered something.
+const SILENCE: Duration = Duration::from_secs(3);
+/// How long that answer may take.
+const ANSWER: Duration = Duration::from_secs(2);
 const FIRST_BACKOFF: Duration = Duration::from_millis(20);
 const LAST_BACKOFF: Duration = Duration::from_secs(1);
 
@@ -58,9 +66,16 @@ pub struct Tail {
     consumer_sequence: u64,
     epoch: u64,
     backoff: Duration,
-    source: Option<pull::Stream>,
+    source: Option<Source>,
+    /// When to ask the server whether a delivery was lost.
+    ask_at: Instant,
     /// Kept here, not on the stack, so that a cancelled `next_batch` loses nothing.
     taken: Vec<LogMessage>,
+}
+
+struct Source {
+    consumer: PullConsumer,
+    messages: pull::Stream,
 }
 
 impl Tail {
@@ -75,6 +90,7 @@ impl Tail {
             epoch: 0,
             backoff: FIRST_BACKOFF,
             source: None,
+            ask_at: Instant::now(),
             taken: Vec::new(),
         }
     }
@@ -95,7 +111,7 @@ impl Tail {
             let first = self.next().await;
             self.taken.push(first);
         }
-        let until = tokio::time::Instant::now() + linger;
+        let until = Instant::now() + linger;
         while self.taken.len() < max {
             let next = if linger.is_zero() {
                 self.next().now_or_never()
@@ -119,8 +135,9 @@ impl Tail {
             };
             let received = tokio::select! {
                 biased;
-                received = source.next() => received,
+                received = source.messages.next() => received,
                 () = self.connection.cut(self.epoch) => None,
+                () = lost(&source.consumer, self.consumer_sequence, &mut self.ask_at) => None,
             };
             match received {
                 Some(Ok(message)) => match self.accept(message) {
@@ -147,6 +164,7 @@ impl Tail {
             return Accepted::Jump;
         }
         self.consumer_sequence = count;
+        self.ask_at = Instant::now() + SILENCE;
         if position <= self.position {
             return Accepted::Known;
         }
@@ -164,6 +182,7 @@ impl Tail {
         match self.connection.unless_cut("create a consumer", self.consumer()).await {
             Ok(source) => {
                 self.consumer_sequence = 0;
+                self.ask_at = Instant::now() + SILENCE;
                 self.source = Some(source);
             }
             Err(error) => {
@@ -174,7 +193,7 @@ impl Tail {
         }
     }
 
-    async fn consumer(&self) -> Result<pull::Stream, Failure> {
+    async fn consumer(&self) -> Result<Source, Failure> {
         let stream = stream_name(self.shard);
         if let Some(name) = &self.options.name {
             // It starts at another place each time, which an existing consumer refuses.
@@ -197,14 +216,31 @@ impl Tail {
             .create_consumer_on_stream(config, stream)
             .await
             .map_err(|error| Failure::jetstream("create a consumer", error))?;
-        consumer
+        let messages = consumer
             .stream()
             .max_messages_per_batch(self.options.prefetch_messages)
             .heartbeat(HEARTBEAT)
             .expires(EXPIRES)
             .messages()
             .await
-            .map_err(|error| Failure::jetstream("deliver messages", error))
+            .map_err(|error| Failure::jetstream("deliver messages", error))?;
+        Ok(Source { consumer, messages })
+    }
+}
+
+/// Resolves once the server has delivered another number than `seen`, or does not say how many.
+/// A delivery that is on its way right now counts as lost too, which costs no more than another
+/// consumer. Cancel-safe: it asks again only after another silence.
+async fn lost(consumer: &PullConsumer, seen: u64, ask_at: &mut Instant) {
+    loop {
+        sleep_until(*ask_at).await;
+        *ask_at = Instant::now() + SILENCE;
+        let asked = timeout(ANSWER, consumer.get_info()).await;
+        let delivered = asked.map(|info| info.map(|info| info.delivered.consumer_sequence));
+        if !matches!(delivered, Ok(Ok(delivered)) if delivered == seen) {
+            tracing::debug!(seen, ?delivered, "a tail may have lost a delivery");
+            return;
+        }
     }
 }
 

@@ -1,16 +1,21 @@
 //! The log on a real server that is killed, paused and fought over.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 mod support;
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use parley_nats::{
-    committer::Ended,
+    committer::{Committer, Ended},
+    connect,
     tail::{Tail, TailOptions},
 };
-use parley_runtime::engines::testing::{TestNats, TestNatsCluster};
+use parley_runtime::engines::testing::{NatsProxy, TestNats, TestNatsCluster};
 use support::{append, committer, deployment, log, start};
+
+/// For what takes milliseconds, or a silence and an answer.
+const WITHIN: Duration = Duration::from_secs(20);
 
 /// Two writers that both believe they own the shard: one gets its flights in, the other is over,
 /// and what it had not confirmed is nowhere or (the winner's view) never mixed in.
@@ -136,4 +141,59 @@ async fn a_tail_goes_on_after_its_server_was_killed() {
         nats.restart().await;
     }
     writer.abort();
+}
+
+/// Appends `count` events and waits until they are durable; the last one's position.
+async fn grow(committer: &Arc<Committer>, count: u64) -> u64 {
+    let mut last = 0;
+    for _ in 0..count {
+        last = committer.reserve().unwrap().append(append(&uuid::Uuid::new_v4().to_string()));
+    }
+    committer.durable(last).await.unwrap();
+    last
+}
+
+/// Reads to `last`: every position, in order.
+async fn follow(tail: &mut Tail, last: u64) {
+    let mut expected = tail.position();
+    while expected < last {
+        for message in tail.next_batch(100, Duration::ZERO).await {
+            expected += 1;
+            assert_eq!(message.position, expected);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_tail_gets_what_its_network_lost_although_nothing_follows() {
+    let nats = TestNats::start().await;
+    let proxy = NatsProxy::start(&nats.url()).await;
+    let direct = deployment(&nats.url(), 1).await;
+    let behind = connect(&proxy.url(), "behind a bad network").await.unwrap();
+    let committer = committer(0);
+    let writer = start(&direct, &committer);
+    let mut tail = Tail::open(&behind, 0, 0, TailOptions::default());
+    let mut losses = 0;
+    for count in [1, 40, 3_000, 1] {
+        let last = grow(&committer, 1).await;
+        follow(&mut tail, last).await;
+        proxy.lose_all();
+        let last = grow(&committer, count).await;
+        // A tail lets the server send so much ahead.
+        losses += count.min(1_000);
+        eventually("the deliveries are lost", async || proxy.dropped() >= losses).await;
+        proxy.lose_none();
+        let repaired = tokio::time::timeout(WITHIN, follow(&mut tail, last)).await;
+        repaired.expect("the tail repairs itself");
+    }
+    writer.abort();
+}
+
+async fn eventually(what: &str, mut check: impl AsyncFnMut() -> bool) {
+    let wait = async {
+        while !check().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(WITHIN, wait).await.expect(what);
 }

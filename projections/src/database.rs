@@ -3,7 +3,7 @@
 use std::{str::FromStr, time::Duration};
 
 use sqlx::{
-    PgPool,
+    PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -51,8 +51,13 @@ pub async fn migrate(pool: &PgPool) -> Result<(), Failure> {
     let mut connection = pool.acquire().await?;
     // An index on a large table takes as long as it takes.
     sqlx::query("SET statement_timeout = 0").execute(&mut *connection).await?;
-    let migrated = sqlx::migrate!("../migrations").run(&mut *connection).await;
+    let migrated = migrate_on(&mut connection).await;
     // With its setting it must not serve anybody else.
     connection.close().await?;
-    Ok(migrated?)
+    migrated
+}
+
+/// Brings the schema up to date in which this connection makes its tables.
+pub(crate) async fn migrate_on(connection: &mut PgConnection) -> Result<(), Failure> {
+    Ok(sqlx::migrate!("../migrations").run(connection).await?)
 }

@@ -22,6 +22,18 @@ impl Failure {
         Self::Corrupt { what, why: why.to_string() }
     }
 
+    /// Whether PostgreSQL refused with this code.
+    pub(crate) fn has_code(&self, code: &str) -> bool {
+        match self {
+            Self::Database(error) => {
+                error.as_database_error().and_then(|error| error.code()).as_deref() == Some(code)
+            }
+            Self::TimedOut(_) | Self::Migration(_) | Self::Corrupt { .. } | Self::TooLarge(_) => {
+                false
+            }
+        }
+    }
+
     /// Whether trying again later may help; what remains is for a person to look at.
     pub fn is_temporary(&self) -> bool {
         match self {

@@ -6,6 +6,7 @@
 //! - [`apply`]: a batch of the log into all views, with its checkpoint.
 //! - [`elected`]: work on a shard that one process does at a time.
 //! - [`run`]: a projector a shard, elected, following the log.
+//! - [`rebuild`]: the views made anew from the log, to replace them or to compare.
 //! - [`checkpoint`]: how far into each shard all of these reach.
 //!
 //! **Architecture invariant:** every event is in the views exactly once. A batch and its checkpoint
@@ -22,6 +23,7 @@ mod failure;
 pub mod load;
 pub mod number;
 pub mod queries;
+pub mod rebuild;
 mod runner;
 pub mod views;
 

@@ -25,6 +25,8 @@ pub enum Error {
          not the log that they were made from. Restore it, or let the views be built anew"
     )]
     LogReplaced { shard: u16, last: u64, checkpoint: u64 },
+    #[error("the views are being built anew already; one at a time")]
+    Rebuilding,
     #[error("a projector ended unexpectedly: {0}")]
     Panicked(String),
 }

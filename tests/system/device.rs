@@ -1,6 +1,8 @@
 //! A device that keeps its store as the contract tells it to, over any transport.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -20,6 +22,8 @@ pub struct Store {
     /// clientMessageIds by conversationSeq.
     pub messages: BTreeMap<u64, String>,
     pub token: Option<String>,
+    /// Number of its last message, for whoever waits for it.
+    pub reached: Arc<AtomicU64>,
 }
 
 impl Store {
@@ -60,6 +64,7 @@ impl Store {
         let name = message["clientMessageId"].as_str().unwrap();
         let known = self.messages.insert(seq, name.to_owned());
         assert!(known.is_none_or(|known| known == name), "number {seq} changed its message");
+        self.reached.fetch_max(seq, Ordering::Relaxed);
     }
 }
 

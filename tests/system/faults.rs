@@ -13,7 +13,7 @@ const BETWEEN: Duration = Duration::from_secs(2);
 const CONVERSATIONS: usize = 10;
 const PAUSE: Duration = Duration::from_millis(50);
 
-fn duration() -> Duration {
+pub fn duration() -> Duration {
     let seconds = std::env::var("PARLEY_TEST_FAULT_SECONDS").ok();
     Duration::from_secs(seconds.and_then(|seconds| seconds.parse().ok()).unwrap_or(12))
 }

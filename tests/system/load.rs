@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -71,10 +71,9 @@ async fn talk(url: String, n: usize, pause: Duration, stop: Arc<AtomicBool>) -> 
     let (sender, reader) = (format!("s{n}"), format!("t{n}"));
     let conversation = format!("d.{sender}.{reader}");
     let client = sign_in(&url, &sender).await;
-    let device_stop = Arc::new(AtomicBool::new(false));
+    let end = Arc::new(AtomicU64::new(NO_END));
     let (caught_up, is_caught_up) = oneshot::channel();
-    let device =
-        tokio::spawn(read(url.clone(), reader.clone(), caught_up, Arc::clone(&device_stop)));
+    let device = tokio::spawn(read(url.clone(), reader.clone(), caught_up, Arc::clone(&end)));
     // A device without a token is given summaries only, so it must be there before the messages.
     is_caught_up.await.unwrap();
     let path = format!("/v1/conversations/{conversation}/messages");
@@ -90,8 +89,8 @@ async fn talk(url: String, n: usize, pause: Duration, stop: Arc<AtomicBool>) -> 
         let answer = accept(&client, &path, &body).await;
         accepted.insert(answer["conversationSeq"].as_u64().unwrap(), name);
     }
-    device_stop.store(true, Ordering::Relaxed);
     let last = accepted.keys().last().copied().unwrap_or_default();
+    end.store(last, Ordering::Relaxed);
     let seen = tokio::time::timeout(COMPLETE_WITHIN, device).await;
     let store = seen.expect("the device is complete in time").unwrap();
     if store.messages != accepted {
@@ -102,7 +101,7 @@ async fn talk(url: String, n: usize, pause: Duration, stop: Arc<AtomicBool>) -> 
 }
 
 /// Sends the same until it is accepted.
-async fn accept(client: &Client, path: &str, body: &Value) -> Value {
+pub async fn accept(client: &Client, path: &str, body: &Value) -> Value {
     let end = Instant::now() + ACCEPTED_WITHIN;
     loop {
         if let Ok(post) = client.try_request(hyper::Method::POST, path, Some(body)).await {
@@ -117,12 +116,15 @@ async fn accept(client: &Client, path: &str, body: &Value) -> Value {
     }
 }
 
-/// A device that reads until it is told to stop and has been silent for a while.
+/// The last message is not known yet.
+const NO_END: u64 = u64::MAX;
+
+/// A device that reads up to message `end`, and until nothing follows for a while.
 async fn read(
     url: String,
     user: String,
     first_caught_up: oneshot::Sender<()>,
-    stop: Arc<AtomicBool>,
+    end: Arc<AtomicU64>,
 ) -> Store {
     let mut store = Store::default();
     let mut first_caught_up = Some(first_caught_up);
@@ -149,7 +151,9 @@ async fn read(
                 }
                 // Closed or cut: come back with the token.
                 Ok(Err(_)) => break,
-                Err(_) if stop.load(Ordering::Relaxed) && caught_up => return store,
+                Err(_) if store.reached.load(Ordering::Relaxed) >= end.load(Ordering::Relaxed) => {
+                    return store;
+                }
                 Err(_) => {}
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
@@ -78,10 +78,9 @@ async fn live(
     transport: Transport,
     urls: [String; 2],
     mut random: Random,
-    reached: Arc<AtomicU64>,
+    mut store: Store,
     done: Arc<AtomicBool>,
 ) -> Store {
-    let mut store = Store::default();
     for cut in 0..cuts() {
         let life = Duration::from_millis(20 + random.below(200));
         let url = &urls[usize::try_from(random.below(2)).unwrap()];
@@ -93,7 +92,6 @@ async fn live(
     }
     while !done.load(Ordering::Relaxed) {
         listen(transport, &urls[0], USER, &mut store, Duration::from_millis(300)).await;
-        reached.store(store.messages.keys().last().copied().unwrap_or(0), Ordering::Relaxed);
     }
     store
 }
@@ -119,10 +117,10 @@ async fn a_device_that_is_cut_off_again_and_again_misses_nothing() {
     let (mut devices, mut all_reached) = (Vec::new(), Vec::new());
     for (n, transport) in transports.into_iter().enumerate() {
         let random = Random(seed + n as u64);
-        let reached = Arc::new(AtomicU64::new(0));
-        all_reached.push(Arc::clone(&reached));
+        let store = Store::default();
+        all_reached.push(Arc::clone(&store.reached));
         let done = Arc::clone(&done);
-        devices.push(tokio::spawn(live(transport, urls.clone(), random, reached, done)));
+        devices.push(tokio::spawn(live(transport, urls.clone(), random, store, done)));
     }
     let writer = tokio::spawn(write(steady.url(), Arc::clone(&stop)));
     // Once, both gateways that the devices use are restarted.

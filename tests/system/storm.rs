@@ -39,7 +39,7 @@ fn token(frame: &Value) -> String {
 }
 
 /// A number of the gateway's metrics.
-async fn metric(gateway: &Service, name: &str) -> u64 {
+pub async fn metric(gateway: &Service, name: &str) -> u64 {
     let text = Client::anonymous(&gateway.url()).get("/metrics").await.body;
     let text = String::from_utf8(text.to_vec()).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();

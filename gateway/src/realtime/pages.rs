@@ -28,6 +28,8 @@ struct Unchanged {}
 pub enum NoPage {
     #[error("the token's page is not one of this version")]
     Cursor,
+    #[error("NATS does not say where the log ends")]
+    End,
     #[error(transparent)]
     Views(#[from] Failure),
     #[error("a page cannot be written: {0}")]

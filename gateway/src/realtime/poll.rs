@@ -56,7 +56,7 @@ impl Realtime {
                 .map_or(page.max_conversations, |max| max.clamp(1, page.max_conversations)),
             ..page
         };
-        let mut token = self.usable(since).await;
+        let mut token = self.usable(since).await?;
         loop {
             let mut has_news = false;
             if let Some(Token::Settled(positions)) = &token
@@ -97,16 +97,18 @@ impl Realtime {
     }
 
     /// A token of this log, and not from beyond its end.
-    async fn usable(&self, since: Option<&str>) -> Option<Token> {
+    async fn usable(&self, since: Option<&str>) -> Result<Option<Token>, NoPage> {
         let hub = &self.0.hub;
-        let token = hub.codec().read(since?)?;
+        let Some(token) = since.and_then(|since| hub.codec().read(since)) else { return Ok(None) };
         let furthest = token.furthest();
         let beyond = hub.beyond_end(&furthest);
         if !beyond.is_empty() {
-            // Not told in time: then everything is given again, which is never wrong.
-            let _ = timeout(END_TIMEOUT, follow::note_ends(hub, &self.0.nats, &beyond)).await;
+            // Where the log ends is not guessed: a device with a good token would have to begin
+            // again only because this gateway is cut off from NATS.
+            let told = timeout(END_TIMEOUT, follow::note_ends(hub, &self.0.nats, &beyond)).await;
+            told.map_err(|_| NoPage::End)?;
         }
-        hub.beyond_end(&furthest).is_empty().then_some(token)
+        Ok(hub.beyond_end(&furthest).is_empty().then_some(token))
     }
 
     /// Waits for an event of this user's after `positions`; `None` if there is one, and otherwise

@@ -6,9 +6,13 @@ use futures_util::StreamExt;
 use parley_commands::{Client as CommandClient, config::ClientConfig};
 use parley_domain::{Scope, UserId};
 use parley_gateway::auth::Identity;
-use parley_gateway::realtime::{Deps, Realtime, RealtimeConfig, poll::SyncAnswer};
+use parley_gateway::realtime::{Deps, Realtime, RealtimeConfig, pages::NoPage, poll::SyncAnswer};
 use parley_gateway::{config::RateConfig, rates::Commands};
-use parley_runtime::{clock::SystemClock, engines::testing::TestPostgres, shutdown::Shutdown};
+use parley_runtime::{
+    clock::SystemClock,
+    engines::testing::{NatsProxy, TestPostgres},
+    shutdown::Shutdown,
+};
 use serde_json::Value;
 
 use crate::{
@@ -20,7 +24,12 @@ const NO_WAIT: Duration = Duration::ZERO;
 const LONG: Duration = Duration::from_secs(30);
 
 pub async fn realtime(world: &World, database: &str) -> Realtime {
-    let nats = parley_nats::connect(&world.nats().url(), "test").await.unwrap();
+    realtime_by(&world.nats().url(), database).await
+}
+
+/// One that reaches NATS at `url`.
+async fn realtime_by(url: &str, database: &str) -> Realtime {
+    let nats = parley_nats::connect(url, "test").await.unwrap();
     let deployment = parley_nats::topology::find(&nats).await.unwrap().unwrap();
     let commands = CommandClient::new(nats.clone(), deployment.shards, ClientConfig::default());
     let pool = parley_projections::connect(database, "test", 2).unwrap();
@@ -82,6 +91,30 @@ async fn a_poll_waits_for_news_and_misses_none() {
     let nothing = realtime.poll(&yves, Some(&token), None, NO_WAIT).await.unwrap();
     assert!(versions(&nothing).is_empty() && !nothing.more);
     assert!(realtime.poll(&yves, Some("damaged"), None, NO_WAIT).await.is_err());
+    world.shutdown().begin();
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_behind_asks_for_patience_and_does_not_begin_again() {
+    let database = TestPostgres::database().await;
+    let world = World::start(&database).await;
+    let proxy = NatsProxy::start(&world.nats().url()).await;
+    let (ahead, behind) =
+        (realtime(&world, &database).await, realtime_by(&proxy.url(), &database).await);
+    let yara = UserId::parse("yara").unwrap();
+    let token = ahead.poll(&yara, None, None, NO_WAIT).await.unwrap().token;
+    let mut zoe = Client::open(&world, "zoe", "d").await;
+
+    proxy.lose_all();
+    zoe.send_message("d.yara.zoe", "c-1", "news").await;
+    let newer = ahead.poll(&yara, Some(&token), None, LONG).await.unwrap();
+    assert_eq!(versions(&newer), [1]);
+    let refused = behind.poll(&yara, Some(&newer.token), None, NO_WAIT).await;
+    assert!(matches!(refused, Err(NoPage::End)), "{refused:?}");
+
+    proxy.lose_none();
+    let nothing = behind.poll(&yara, Some(&newer.token), None, NO_WAIT).await.unwrap();
+    assert!(versions(&nothing).is_empty() && !nothing.more);
     world.shutdown().begin();
 }
 

@@ -84,6 +84,8 @@ for (const { over, block } of [
       await expect.poll(() => person.log()).toEqual(expected);
     }
     await alice.sees('four', 'read');
+    // Nothing tells such a page who is there: it asks.
+    for (const person of [alice, bob]) await expect(person.presence()).toHaveText('Online');
 
     // Without any network, what is written waits as it does with a socket.
     await alice.context.setOffline(true);

@@ -14,6 +14,7 @@ mod marks;
 mod poison;
 mod presence;
 mod projecting;
+mod rebuild;
 mod summary;
 mod support;
 mod sync;

@@ -21,11 +21,11 @@ use crate::{
     support::{checkpoint, count, dump, eventually, random, views_at, views_of},
 };
 
-const SHARDS: u16 = 4;
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const SHARDS: u16 = 4;
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A log server with the streams, and a connection to it.
-async fn log_server() -> (TestNats, Connection) {
+pub async fn log_server() -> (TestNats, Connection) {
     let server = TestNats::start().await;
     let nats = parley_nats::connect(&server.url(), "test").await.unwrap();
     let topology =
@@ -34,7 +34,7 @@ async fn log_server() -> (TestNats, Connection) {
     (server, nats)
 }
 
-fn config(database_url: &str, server: &TestNats) -> Config {
+pub fn config(database_url: &str, server: &TestNats) -> Config {
     Config {
         database_url: database_url.to_owned(),
         nats_url: server.url(),
@@ -44,13 +44,13 @@ fn config(database_url: &str, server: &TestNats) -> Config {
     }
 }
 
-struct Running {
+pub struct Running {
     shutdown: Shutdown,
     task: JoinHandle<Result<(), Error>>,
 }
 
 impl Running {
-    fn start(config: Config) -> Self {
+    pub fn start(config: Config) -> Self {
         let shutdown = Shutdown::new();
         let task = tokio::spawn(run(config, shutdown.clone()));
         Self { shutdown, task }
@@ -62,7 +62,7 @@ impl Running {
         assert!(self.task.await.unwrap_err().is_cancelled());
     }
 
-    async fn stop(self) {
+    pub async fn stop(self) {
         self.shutdown.begin();
         let ended = tokio::time::timeout(PATIENCE, self.task).await;
         ended.expect("it ends in time").unwrap().unwrap();
@@ -70,7 +70,7 @@ impl Running {
 }
 
 /// Appends the messages, each at the position that the test's log gave it.
-async fn publish(nats: &Connection, log: &Log, after: u64) {
+pub async fn publish(nats: &Connection, log: &Log, after: u64) {
     for message in log.after(after) {
         let publish = nats.jetstream().publish(message.subject.clone(), message.payload.clone());
         let stored = publish.await.unwrap().await.unwrap();
@@ -78,7 +78,7 @@ async fn publish(nats: &Connection, log: &Log, after: u64) {
     }
 }
 
-async fn caught_up(pool: &PgPool, log: &Log) {
+pub async fn caught_up(pool: &PgPool, log: &Log) {
     eventually("the views hold the log", PATIENCE, async || {
         // The database may be away at the moment.
         let reached = parley_projections::checkpoint(pool, SHARD).await;
@@ -88,7 +88,7 @@ async fn caught_up(pool: &PgPool, log: &Log) {
 }
 
 /// The views are what the whole log makes of an empty database, to the letter.
-async fn assert_exact(pool: &PgPool, log: &Log) {
+pub async fn assert_exact(pool: &PgPool, log: &Log) {
     caught_up(pool, log).await;
     assert_eq!(dump(pool).await, dump(&views_of(log).await).await);
 }

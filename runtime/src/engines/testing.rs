@@ -14,11 +14,13 @@
 //! ```
 
 mod nats;
+mod nats_proxy;
 mod postgres;
 mod program;
 mod scratch;
 
 pub use nats::{TestNats, TestNatsCluster};
+pub use nats_proxy::NatsProxy;
 pub use postgres::{TestPostgres, TestPostgresServer};
 pub use program::TestProgram;
 pub use scratch::ScratchDir;

@@ -3,7 +3,7 @@
 // page also works below a path of somebody else's site.
 
 import { isCount, isRecord, text } from './guards';
-import { toSync } from './frames';
+import { toPresence, toSync } from './frames';
 import { toMessages, toSummary, type Json, type Message, type ServerFrame, type Summary } from './protocol';
 
 export class ApiError extends Error {
@@ -136,6 +136,14 @@ export async function postCursor(bearer: string, conversationId: string, which: 
       ? (['read-cursors', { readThroughSeq: throughSeq }] as const)
       : (['delivery-cursors', { deliveredThroughSeq: throughSeq }] as const);
   await call('POST', `v1/conversations/${id(conversationId)}/${path}`, bearer, body);
+}
+
+export type PresenceFrame = Extract<ServerFrame, { type: 'presence' }>;
+
+/** Of those whom the caller may see. */
+export async function getPresence(bearer: string, userIds: readonly string[]): Promise<readonly PresenceFrame[]> {
+  const { presence } = await call('GET', `v1/presence?userIds=${userIds.map(id).join(',')}`, bearer);
+  return (Array.isArray(presence) ? presence : []).map((one) => toPresence(isRecord(one) ? one : {})).filter((one) => one !== null);
 }
 
 export type SyncPage = Extract<ServerFrame, { type: 'sync' }>;

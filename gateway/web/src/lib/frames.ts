@@ -84,9 +84,7 @@ function toFrame(value: Record<string, unknown>): ServerFrame | null {
     case 'typing':
       return conversationId && userId ? { type: 'typing', conversationId, userId, typing: value.typing === true } : null;
     case 'presence':
-      return userId
-        ? { type: 'presence', userId, state: value.state === 'online' ? 'online' : 'offline', lastSeenAt: text(value.lastSeenAt) }
-        : null;
+      return toPresence(value);
     case 'draining':
       return { type: 'draining', reconnectAfterMs: isCount(value.reconnectAfterMs) ? value.reconnectAfterMs : 0 };
     case 'pong':
@@ -94,4 +92,10 @@ function toFrame(value: Record<string, unknown>): ServerFrame | null {
     default:
       return null;
   }
+}
+
+export function toPresence(value: Record<string, unknown>): Extract<ServerFrame, { type: 'presence' }> | null {
+  const userId = text(value.userId);
+  if (!userId) return null;
+  return { type: 'presence', userId, state: value.state === 'online' ? 'online' : 'offline', lastSeenAt: text(value.lastSeenAt) };
 }

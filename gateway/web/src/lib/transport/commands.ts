@@ -25,7 +25,7 @@ export class HttpCommands {
     this.#stopped = true;
   }
 
-  /** False: there is no request for this. */
+  /** False: there is no request for this, or it is the transport's own. */
   send(frame: ClientFrame): boolean {
     if (this.#stopped) return false;
     switch (frame.type) {

@@ -2,7 +2,7 @@
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { ApiError, type Accepted, type SyncPage } from '../api';
+import { ApiError, type Accepted, type PresenceFrame, type SyncPage } from '../api';
 import { afterClose, closeCodeOf } from '../closes';
 import type { ClientFrame, ServerFrame } from '../protocol';
 import { HttpCommands } from './commands';
@@ -23,6 +23,8 @@ const page = (token: string, more = false, conversations: SyncPage['conversation
   more,
   conversations,
 });
+const everybody = async (userIds: readonly string[]): Promise<PresenceFrame[]> =>
+  userIds.map((userId) => ({ type: 'presence', userId, state: 'online' }));
 const SOMETHING = [{ conversation: { conversationId: 'd.a.b' }, messages: [] }] as unknown as SyncPage['conversations'];
 
 /** Answers that the test gives when it likes. */
@@ -58,6 +60,8 @@ describe('the stream', () => {
         fetch: (path, init) => request.ask(path, init),
         sync: (token) => pages.ask(token),
         command: (frame) => commands.push(frame) > 0,
+        presence: everybody,
+        visible: () => true,
       },
       listener,
     );
@@ -93,6 +97,18 @@ describe('the stream', () => {
     await says('htUp","token":"T"}\n\nevent: new\ndata: {"type":"new"}\n\ndata: no json\n\n');
     expect(listener.frames).toEqual([{ type: 'caughtUp', token: 'T' }]);
     expect(listener.ends).toEqual([]);
+  });
+
+  it('carries who is there, until it is over', async () => {
+    const { listener, opens, transport, commands, ends } = begin();
+    await opens();
+    expect(transport.send({ type: 'presence.watch', userIds: ['bob'] })).toBe(true);
+    await settled();
+    expect(listener.frames).toEqual([{ type: 'presence', userId: 'bob', state: 'online' }]);
+    expect(commands).toEqual([]);
+    await ends();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(listener.frames).toHaveLength(1);
   });
 
   it('ends with the stream, and says how soon to come back', async () => {
@@ -187,6 +203,8 @@ describe('the long poll', () => {
         asking: () => (state.asking += 1),
         sync: (since, waitSeconds, signal) => pages.ask(since, waitSeconds, signal),
         command: () => true,
+        presence: everybody,
+        visible: () => true,
       },
       listener,
     );
@@ -231,6 +249,14 @@ describe('the long poll', () => {
     ]);
     expect(types()).toEqual(['ready', 'sync', 'sync', 'sync', 'caughtUp']);
     expect(state.asking).toBe(1);
+  });
+
+  it('carries who is there', async () => {
+    const { answers, transport, listener } = begin();
+    await answers(page('T1'));
+    expect(transport.send({ type: 'presence.watch', userIds: ['bob'] })).toBe(true);
+    await settled();
+    expect(listener.frames.at(-1)).toEqual({ type: 'presence', userId: 'bob', state: 'online' });
   });
 
   it('does not ask in a circle', async () => {

@@ -1,7 +1,7 @@
 // The transports of a signed-in tab, put together from what they share.
 
 import { socketUrl } from '../address';
-import { getSync, type SyncPage } from '../api';
+import { getPresence, getSync, type PresenceFrame, type SyncPage } from '../api';
 import type { ClientFrame } from '../protocol';
 import type { Signed } from '../session';
 import { PollTransport } from './poll';
@@ -27,14 +27,20 @@ export function openTransport(tab: Tab, name: TransportName, listener: Listener)
   };
   const sync = (since: string | undefined, waitSeconds = 0, signal?: AbortSignal): Promise<SyncPage> =>
     getSync(tab.signed().sessionToken, { since, waitSeconds }, signal);
+  const presence = (userIds: readonly string[]): Promise<readonly PresenceFrame[]> =>
+    getPresence(tab.signed().sessionToken, userIds);
+  const visible = (): boolean => document.visibilityState === 'visible';
   switch (name) {
     case 'websocket': {
       const socket = new WebSocket(socketUrl(tab.signed().websocketUrl, document.baseURI));
       return new WebSocketTransport(socket, hello, listener);
     }
     case 'sse':
-      return new SseTransport({ hello, fetch: (...request) => fetch(...request), sync: (since) => sync(since), command }, listener);
+      return new SseTransport(
+        { hello, fetch: (...request) => fetch(...request), sync: (since) => sync(since), command, presence, visible },
+        listener,
+      );
     case 'poll':
-      return new PollTransport({ userId: tab.signed().userId, hello, asking, sync, command }, listener);
+      return new PollTransport({ userId: tab.signed().userId, hello, asking, sync, command, presence, visible }, listener);
   }
 }

@@ -1,9 +1,10 @@
 // The long poll: one request after the other, each answered when there is something to tell. It
 // needs nothing but plain HTTP, so it is what always works.
 
-import { ApiError, type SyncPage } from '../api';
+import { ApiError, type PresenceFrame, type SyncPage } from '../api';
 import { closeCodeOf } from '../closes';
 import type { ClientFrame } from '../protocol';
+import { PresencePoll } from './presence';
 import type { Hello, Listener, Transport } from './transport';
 
 export const WAIT_SECONDS = 25;
@@ -27,6 +28,8 @@ export interface PollDeps {
   sync(since: string | undefined, waitSeconds: number, signal: AbortSignal): Promise<SyncPage>;
   /** Messages and cursors, answered by frames. */
   command(frame: ClientFrame): boolean;
+  presence(userIds: readonly string[]): Promise<readonly PresenceFrame[]>;
+  visible(): boolean;
 }
 
 export class PollTransport implements Transport {
@@ -34,11 +37,14 @@ export class PollTransport implements Transport {
   #request: AbortController | null = null;
   #askedAt = 0;
   #again = false;
+  readonly #people: PresencePoll;
 
   constructor(
     private readonly deps: PollDeps,
     private readonly listener: Listener,
   ) {
+    const { presence, visible } = deps;
+    this.#people = new PresencePoll({ presence, visible, onFrame: (frame) => listener.frame(frame) });
     this.#loop().catch((error: unknown) => {
       this.#end(LOST);
       throw error;
@@ -47,11 +53,14 @@ export class PollTransport implements Transport {
 
   send(frame: ClientFrame): boolean {
     if (this.#closed) return false;
+    if (frame.type === 'presence.watch') this.#people.watch(frame.userIds);
     // The request that is under way, or the next, is that sync.
-    return frame.type === 'sync' || this.deps.command(frame);
+    else if (frame.type !== 'sync') return this.deps.command(frame);
+    return true;
   }
 
   check(): void {
+    this.#people.check();
     if (!this.#request || Date.now() - this.#askedAt < OVERDUE_MS) return;
     this.#again = true;
     this.#request.abort();
@@ -59,6 +68,7 @@ export class PollTransport implements Transport {
 
   close(): void {
     this.#closed = true;
+    this.#people.close();
     this.#request?.abort();
   }
 

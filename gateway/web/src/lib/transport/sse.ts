@@ -1,11 +1,12 @@
 // Server-Sent Events: the frames of a socket over one long answer. What the page has to say goes
 // by requests of its own.
 
-import { ApiError, headersFor, readRefusal, type SyncPage } from '../api';
+import { ApiError, headersFor, readRefusal, type PresenceFrame, type SyncPage } from '../api';
 import { closeCodeOf } from '../closes';
 import { parseFrame } from '../frames';
 import type { ClientFrame } from '../protocol';
 import { EventStreamParser } from './event-stream';
+import { PresencePoll } from './presence';
 import type { Hello, Listener, Transport } from './transport';
 
 /** The server breaks its silence every 20 s. */
@@ -23,6 +24,8 @@ export interface SseDeps {
   command(frame: ClientFrame): boolean;
   /** A page of what came after `since`. */
   sync(since: string | undefined): Promise<SyncPage>;
+  presence(userIds: readonly string[]): Promise<readonly PresenceFrame[]>;
+  visible(): boolean;
 }
 
 export class SseTransport implements Transport {
@@ -30,11 +33,14 @@ export class SseTransport implements Transport {
   #heardAt = Date.now();
   #watchdog: ReturnType<typeof setTimeout> | undefined;
   #syncing = false;
+  readonly #people: PresencePoll;
 
   constructor(
     private readonly deps: SseDeps,
     private readonly listener: Listener,
   ) {
+    const { presence, visible } = deps;
+    this.#people = new PresencePoll({ presence, visible, onFrame: (frame) => listener.frame(frame) });
     this.#listen().catch((error: unknown) => {
       this.#end(LOST);
       throw error;
@@ -43,16 +49,19 @@ export class SseTransport implements Transport {
 
   send(frame: ClientFrame): boolean {
     if (this.#closed) return false;
-    if (frame.type !== 'sync') return this.deps.command(frame);
-    void this.#sync(frame);
+    if (frame.type === 'sync') void this.#sync(frame);
+    else if (frame.type === 'presence.watch') this.#people.watch(frame.userIds);
+    else return this.deps.command(frame);
     return true;
   }
 
   check(): void {
     if (Date.now() - this.#heardAt > OVERDUE_MS) this.#end(SILENCE);
+    this.#people.check();
   }
 
   close(): void {
+    this.#people.close();
     clearTimeout(this.#watchdog);
     this.#abort.abort();
   }
