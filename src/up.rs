@@ -64,7 +64,7 @@ fn check(args: &Args, env: Env) -> Result<(), Failure> {
     let unknown = Secrets::unknown();
     let nats_url = args.nats.as_deref().unwrap_or("nats://127.0.0.1:1");
     let database_url = args.database.as_deref().unwrap_or("postgres://127.0.0.1:1/parley");
-    Services::configure(env, args.listen, nats_url, database_url, &unknown)?;
+    Services::configure(env, args.listen, nats_url, database_url, &unknown, &args.data)?;
     Ok(())
 }
 
@@ -77,7 +77,8 @@ async fn serve(
     shutdown: &Shutdown,
 ) -> Result<(), Failure> {
     let (nats_url, database_url) = (&engines.nats_url, &engines.database_url);
-    let services = Services::configure(env, args.listen, nats_url, database_url, secrets)?;
+    let services =
+        Services::configure(env, args.listen, nats_url, database_url, secrets, lock.dir())?;
     tokio::select! {
         prepared = services.prepare() => prepared?,
         () = shutdown.soft().cancelled() => return Ok(()),

@@ -11,6 +11,7 @@ mod account;
 mod bootstrap;
 mod connect;
 mod conversation;
+mod decisions;
 mod delivery_cursor;
 mod dev_outbox;
 mod dev_token;
@@ -83,6 +84,7 @@ fn endpoints(state: &AppState) -> Vec<Endpoint> {
         presence::endpoint(),
         devices::endpoint(),
         unlink_device::endpoint(),
+        decisions::endpoint(),
         sync::endpoint(),
         stream::endpoint(),
         connect::endpoint(),

@@ -32,6 +32,7 @@ pub mod presence;
 mod service;
 pub mod sweep;
 pub mod thread;
+pub mod why;
 
 pub use config::Config;
 pub use service::{Error, run};

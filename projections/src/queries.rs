@@ -1,6 +1,7 @@
 //! What the gateway asks of the views. One file a query; each is bounded in time and in rows.
 
 mod account;
+mod dead_letters;
 mod devices;
 mod history;
 mod inbox;
@@ -14,6 +15,7 @@ mod sync;
 pub use account::{
     AccountState, ShownTo, account_version, contact, contacts, endpoints, settings, shown_to,
 };
+pub use dead_letters::{DeadEvent, dead_letters};
 pub use devices::{AccountDevices, Standing, devices, standing};
 pub use history::{HistoryPage, MAX_HISTORY_MESSAGES, Page, history};
 pub use inbox::{Filter, InboxCursor, InboxPage, InvalidCursor, MAX_INBOX_CONVERSATIONS, inbox};

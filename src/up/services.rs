@@ -1,6 +1,7 @@
 //! The services of `parley up`, in one process.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use parley_runtime::config::{ConfigError, Env};
 use parley_runtime::shutdown::Shutdown;
@@ -15,7 +16,11 @@ pub struct Services {
     commands: parley_commands::Config,
     projections: parley_projections::Config,
     gateway: parley_gateway::Config,
+    notifier: parley_notifier::Config,
 }
+
+/// What would have gone out, below the data directory.
+const OUTBOX_FILE: &str = "outbox.jsonl";
 
 impl Services {
     /// Reads all configurations.
@@ -25,6 +30,7 @@ impl Services {
         nats_url: &str,
         database_url: &str,
         secrets: &Secrets,
+        data: &Path,
     ) -> Result<Self, ConfigError> {
         env.set(settings::NATS_URL, nats_url);
         env.set(settings::DATABASE_URL, database_url);
@@ -32,11 +38,15 @@ impl Services {
         env.set_default("PARLEY_DEV", "true");
         env.set_default(secrets::JWT_VARIABLE, &secrets.jwt);
         env.set_default(secrets::SESSION_VARIABLE, &secrets.session);
+        env.set_default(secrets::LINK_VARIABLE, &secrets.links);
         env.set_default("PARLEY_ALLOWED_ORIGINS", origins(listen));
+        // Nothing goes out, whatever is configured.
+        env.set("PARLEY_NOTIFY_OUTBOX_FILE", data.join(OUTBOX_FILE).display().to_string());
         let services = Self {
             commands: parley_commands::Config::from_env(&mut env),
             projections: parley_projections::Config::from_env(&mut env),
             gateway: parley_gateway::Config::from_env(&mut env),
+            notifier: parley_notifier::Config::from_env(&mut env),
         };
         env.finish().map(|()| services)
     }
@@ -58,6 +68,8 @@ impl Services {
         running.spawn(async { (Part::Core, commands.await.map_err(Failure::from)) });
         let projections = Box::pin(parley_projections::run(self.projections, core.clone()));
         running.spawn(async { (Part::Core, projections.await.map_err(Failure::from)) });
+        let notifier = Box::pin(parley_notifier::run(self.notifier, core.clone()));
+        running.spawn(async { (Part::Core, notifier.await.map_err(Failure::from)) });
         let gateway = Box::pin(parley_gateway::run(self.gateway, shutdown.clone()));
         let edge = shutdown.clone();
         running.spawn(async move {

@@ -92,6 +92,8 @@ impl Model {
             EventData::Account(AccountEvent::DeviceUnlinked(_)) => {
                 self.devices().retain(|device| device["deviceId"] != data["deviceId"]);
             }
+            // Whoever this is compared with does nothing else to their account.
+            EventData::Account(_) => {}
         }
         match self.conversations.get_mut(subject) {
             Some(conversation) => {

@@ -160,7 +160,7 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{Sight, Shown},
+        super::{Shown, Sight},
         *,
     };
 
