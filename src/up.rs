@@ -18,7 +18,7 @@ use parley_runtime::shutdown::Shutdown;
 use self::engines::Engines;
 use self::secrets::Secrets;
 use self::services::Services;
-use crate::failure::Failure;
+use crate::{failure::Failure, settings};
 
 /// Where `parley up` keeps its data unless told otherwise.
 pub const DEFAULT_DATA: &str = ".parley/data";
@@ -64,21 +64,22 @@ fn check(args: &Args, env: Env) -> Result<(), Failure> {
     let unknown = Secrets::unknown();
     let nats_url = args.nats.as_deref().unwrap_or("nats://127.0.0.1:1");
     let database_url = args.database.as_deref().unwrap_or("postgres://127.0.0.1:1/parley");
-    Services::configure(env, args.listen, nats_url, database_url, &unknown, &args.data)?;
+    Services::configure(env, args.listen, nats_url, database_url, &unknown)?;
     Ok(())
 }
 
 async fn serve(
     args: &Args,
-    env: Env,
+    mut env: Env,
     lock: &DirLock,
     secrets: &Secrets,
     engines: &Engines,
     shutdown: &Shutdown,
 ) -> Result<(), Failure> {
     let (nats_url, database_url) = (&engines.nats_url, &engines.database_url);
-    let services =
-        Services::configure(env, args.listen, nats_url, database_url, secrets, lock.dir())?;
+    // Nothing goes out from here, whatever else is configured.
+    env.set(settings::OUTBOX_FILE, lock.dir().join("outbox.jsonl").display().to_string());
+    let services = Services::configure(env, args.listen, nats_url, database_url, secrets)?;
     tokio::select! {
         prepared = services.prepare() => prepared?,
         () = shutdown.soft().cancelled() => return Ok(()),

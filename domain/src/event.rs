@@ -49,7 +49,6 @@ macro_rules! catalogue {
     ) => {
         /// What happened, by type.
         #[derive(Debug, Clone, PartialEq, Eq)]
-        #[expect(clippy::large_enum_variant, reason = "most events are messages")]
         pub enum EventData {
             $($(#[$about])* $variant($data),)*
             /// Only in an account's log, and nothing else is there.

@@ -24,6 +24,7 @@ mod layers;
 mod metrics;
 mod open_direct;
 mod openapi;
+mod plain_page;
 mod presence;
 mod read_cursor;
 mod ready;
@@ -33,6 +34,8 @@ mod stream;
 mod sync;
 mod unlink_device;
 mod unsubscribe;
+mod verify_email;
+mod verify_phone;
 
 use axum::{
     Router,
@@ -91,15 +94,18 @@ fn endpoints(state: &AppState) -> Vec<Endpoint> {
         health::endpoint(),
         ready::endpoint(),
     ];
+    if state.notify.links.is_some() {
+        endpoints.push(unsubscribe::page_endpoint());
+        endpoints.push(unsubscribe::endpoint());
+        endpoints.push(verify_email::page_endpoint());
+        endpoints.push(verify_email::endpoint());
+        endpoints.push(verify_phone::endpoint());
+    }
     endpoints.extend(account::contacts::endpoints());
     endpoints.extend(account::draft::endpoints());
     endpoints.extend(account::endpoints::endpoints());
     endpoints.extend(account::marks::endpoints());
     endpoints.extend(account::settings::endpoints());
-    if state.notify.links.is_some() {
-        endpoints.push(unsubscribe::page_endpoint());
-        endpoints.push(unsubscribe::endpoint());
-    }
     if state.serves_metrics {
         endpoints.push(metrics::endpoint());
     }

@@ -182,6 +182,12 @@ impl Links {
         self.is_mac("address", &[address], &verification.digest)
     }
 
+    /// Whether what was sent to an endpoint still proves something.
+    #[must_use]
+    pub fn is_in_time(&self, added_at: Timestamp, now: Timestamp) -> bool {
+        in_time(after(added_at, self.settings.verify_ttl), now).is_ok()
+    }
+
     /// The six digits that prove a phone. They do not change, so whoever checks them has to count
     /// the attempts, and to give each endpoint that is added an id of its own.
     #[must_use]

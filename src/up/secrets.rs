@@ -13,7 +13,7 @@ use rand::Rng;
 pub const JWT_VARIABLE: &str = "PARLEY_JWT_HS256_SECRET";
 /// Signs the gateway's session tokens.
 pub const SESSION_VARIABLE: &str = "PARLEY_SESSION_SECRET";
-/// Signs the links in notifications.
+/// Signs links that act without a login.
 pub const LINK_VARIABLE: &str = "PARLEY_NOTIFY_LINK_SECRET";
 /// What HS256 asks for at least.
 pub const MIN_BYTES: usize = 32;
@@ -41,8 +41,8 @@ pub struct Secrets {
 impl Secrets {
     /// Stand-ins of the right length, to check a configuration with.
     pub fn unknown() -> Self {
-        let unknown = "x".repeat(MIN_BYTES);
-        Self { jwt: unknown.clone(), session: unknown.clone(), links: unknown }
+        let unknown = || "x".repeat(MIN_BYTES);
+        Self { jwt: unknown(), session: unknown(), links: unknown() }
     }
 
     /// Reads the secrets below `data`, making those that are missing (files of mode 0600).

@@ -1,7 +1,6 @@
 //! The services of `parley up`, in one process.
 
 use std::net::SocketAddr;
-use std::path::Path;
 
 use parley_runtime::config::{ConfigError, Env};
 use parley_runtime::shutdown::Shutdown;
@@ -19,9 +18,6 @@ pub struct Services {
     notifier: parley_notifier::Config,
 }
 
-/// What would have gone out, below the data directory.
-const OUTBOX_FILE: &str = "outbox.jsonl";
-
 impl Services {
     /// Reads all configurations.
     pub fn configure(
@@ -30,7 +26,6 @@ impl Services {
         nats_url: &str,
         database_url: &str,
         secrets: &Secrets,
-        data: &Path,
     ) -> Result<Self, ConfigError> {
         env.set(settings::NATS_URL, nats_url);
         env.set(settings::DATABASE_URL, database_url);
@@ -40,8 +35,6 @@ impl Services {
         env.set_default(secrets::SESSION_VARIABLE, &secrets.session);
         env.set_default(secrets::LINK_VARIABLE, &secrets.links);
         env.set_default("PARLEY_ALLOWED_ORIGINS", origins(listen));
-        // Nothing goes out, whatever is configured.
-        env.set("PARLEY_NOTIFY_OUTBOX_FILE", data.join(OUTBOX_FILE).display().to_string());
         let services = Self {
             commands: parley_commands::Config::from_env(&mut env),
             projections: parley_projections::Config::from_env(&mut env),

@@ -56,8 +56,57 @@ impl Model {
             }
         }
         if sync["account"]["version"].as_u64() >= Some(self.version("a.")) {
-            self.account = sync["account"].clone();
+            let known = std::mem::replace(&mut self.account, sync["account"].clone());
+            // Of the marks, a page has those that changed.
+            let changed = std::mem::replace(&mut self.account["marks"], known["marks"].clone());
+            if self.account["marks"].is_null() {
+                self.account["marks"] = json!([]);
+            }
+            for mark in changed.as_array().unwrap() {
+                *self.mark(&mark["conversationId"]) = mark.clone();
+                self.marked(&mark["conversationId"]);
+            }
         }
+    }
+
+    /// The marks of a conversation, which may be its first.
+    fn mark(&mut self, id: &Value) -> &mut Value {
+        let marks = self.account["marks"].as_array_mut().unwrap();
+        let place = marks.iter().position(|mark| mark["conversationId"] == *id);
+        let place = place.unwrap_or_else(|| {
+            marks.push(json!({"conversationId": id, "muted": false, "pinned": false}));
+            marks.len() - 1
+        });
+        &mut marks[place]
+    }
+
+    /// The conversation shows its marks; those that say nothing are forgotten.
+    fn marked(&mut self, id: &Value) {
+        let mark = self.mark(id).clone();
+        if let Some(conversation) = self.conversations.get_mut(id.as_str().unwrap()) {
+            conversation.show(&mark);
+        }
+        let says = |mark: &Value| {
+            mark["muted"] == true
+                || mark["pinned"] == true
+                || ["archivedThroughSeq", "readThroughSeq", "draft"]
+                    .iter()
+                    .any(|field| mark.get(field).is_some())
+        };
+        let marks = self.account["marks"].as_array_mut().unwrap();
+        marks.retain(says);
+        marks.sort_by_key(|mark| mark["conversationId"].as_str().unwrap().to_owned());
+    }
+
+    /// An account event about one conversation.
+    fn change_mark(&mut self, data: &Value, change: impl FnOnce(&mut Value)) {
+        let id = &data["conversationId"];
+        change(self.mark(id));
+        self.marked(id);
+    }
+
+    fn account_list(&mut self, name: &str) -> &mut Vec<Value> {
+        self.account[name].as_array_mut().unwrap()
     }
 
     /// Takes an `event` frame: drops what is known, applies the next version, fails at a jump.
@@ -92,12 +141,80 @@ impl Model {
             EventData::Account(AccountEvent::DeviceUnlinked(_)) => {
                 self.devices().retain(|device| device["deviceId"] != data["deviceId"]);
             }
-            // Whoever this is compared with does nothing else to their account.
-            EventData::Account(_) => {}
+            EventData::Account(AccountEvent::ContactAdded(_)) => {
+                let contacts = self.account_list("contacts");
+                contacts.push(json!({"userId": data["userId"], "addedAt": json["time"]}));
+                contacts.sort_by_key(|contact| contact["userId"].as_str().unwrap().to_owned());
+            }
+            EventData::Account(AccountEvent::ContactRemoved(_)) => {
+                let is_other = |contact: &Value| contact["userId"] != data["userId"];
+                self.account_list("contacts").retain(is_other);
+            }
+            EventData::Account(AccountEvent::ConversationMuted(_)) => {
+                self.change_mark(data, |mark| {
+                    mark["muted"] = json!(true);
+                    put(mark, "mutedUntil", data.get("until"));
+                });
+            }
+            EventData::Account(AccountEvent::ConversationUnmuted(_)) => {
+                self.change_mark(data, |mark| {
+                    mark["muted"] = json!(false);
+                    put(mark, "mutedUntil", None);
+                });
+            }
+            EventData::Account(AccountEvent::ConversationPinned(_)) => {
+                self.change_mark(data, |mark| mark["pinned"] = json!(true));
+            }
+            EventData::Account(AccountEvent::ConversationUnpinned(_)) => {
+                self.change_mark(data, |mark| mark["pinned"] = json!(false));
+            }
+            EventData::Account(AccountEvent::ConversationArchived(_)) => {
+                self.change_mark(data, |mark| {
+                    put(mark, "archivedThroughSeq", data.get("throughSeq"));
+                });
+            }
+            EventData::Account(AccountEvent::ConversationUnarchived(_)) => {
+                self.change_mark(data, |mark| put(mark, "archivedThroughSeq", None));
+            }
+            EventData::Account(AccountEvent::DraftSaved(_) | AccountEvent::DraftCleared(_)) => {
+                self.change_mark(data, |mark| {
+                    put(mark, "draft", data.get("text"));
+                    put(mark, "draftSavedAt", data.get("savedAt"));
+                });
+            }
+            EventData::Account(AccountEvent::ChannelRead(_)) => {
+                self.change_mark(data, |mark| put(mark, "readThroughSeq", data.get("throughSeq")));
+            }
+            EventData::Account(AccountEvent::PreferencesSet(_)) => {
+                self.account["settings"] = data.clone();
+            }
+            EventData::Account(AccountEvent::EndpointAdded(_)) => {
+                let endpoints = self.account_list("endpoints");
+                let known =
+                    endpoints.iter_mut().find(|known| known["endpointId"] == data["endpointId"]);
+                match known {
+                    Some(known) => known["state"] = data["state"].clone(),
+                    None => {
+                        let mut endpoint = data.clone();
+                        endpoint["addedAt"] = json["time"].clone();
+                        endpoints.push(endpoint);
+                    }
+                }
+            }
+            EventData::Account(AccountEvent::EndpointRemoved(_)) => {
+                let is_other = |endpoint: &Value| endpoint["endpointId"] != data["endpointId"];
+                self.account_list("endpoints").retain(is_other);
+            }
         }
         match self.conversations.get_mut(subject) {
             Some(conversation) => {
                 conversation.summary["version"] = json["version"].clone();
+                let marks = self.account["marks"].as_array().unwrap();
+                let mark = marks.iter().find(|mark| mark["conversationId"] == subject);
+                if let Some(mark) = mark {
+                    // A new message ends an archiving.
+                    conversation.show(mark);
+                }
                 conversation.summary["updatedAt"] = json["time"].clone();
                 conversation.count_unread(&me);
             }
@@ -119,6 +236,15 @@ impl Model {
     }
 }
 
+/// Sets a field, or takes it away.
+fn put(object: &mut Value, field: &str, value: Option<&Value>) {
+    let object = object.as_object_mut().unwrap();
+    match value {
+        Some(value) => drop(object.insert(field.to_owned(), value.clone())),
+        None => drop(object.remove(field)),
+    }
+}
+
 /// A direct conversation exists without being created: what it is before its first event.
 fn direct(id: &str, time: &Value) -> Value {
     let members = id.split('.').skip(1).map(|user| json!({"userId": user, "role": "member"}));
@@ -133,6 +259,17 @@ fn direct(id: &str, time: &Value) -> Value {
 }
 
 impl Conversation {
+    /// One's own marks, as the summary has them.
+    fn show(&mut self, mark: &Value) {
+        self.summary["muted"] = mark["muted"].clone();
+        self.summary["pinned"] = mark["pinned"].clone();
+        put(&mut self.summary, "mutedUntil", mark.get("mutedUntil"));
+        put(&mut self.summary, "draft", mark.get("draft"));
+        let through = mark.get("archivedThroughSeq").and_then(Value::as_u64);
+        let last = self.summary["lastSeq"].as_u64();
+        self.summary["archived"] = json!(through.is_some() && through >= last);
+    }
+
     /// Messages as a sync or history has them.
     pub fn take(&mut self, messages: &[Value]) {
         for message in messages {

@@ -33,7 +33,7 @@ struct Page {
 }
 
 /// Emails bring their styles along; nothing else comes from anywhere.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; \
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 async fn dev_outbox(

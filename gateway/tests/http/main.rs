@@ -17,3 +17,4 @@ mod sessions;
 #[expect(dead_code, reason = "the sockets' tests need more of it")]
 mod support;
 mod syncing;
+mod verifying;

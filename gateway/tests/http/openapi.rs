@@ -46,6 +46,9 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/dev/outbox"),
     ("GET", "/v1/unsubscribe"),
     ("POST", "/v1/unsubscribe"),
+    ("GET", "/v1/notification-endpoints/verify"),
+    ("POST", "/v1/notification-endpoints/verify"),
+    ("POST", "/v1/notification-endpoints/{endpointId}/verify"),
 ];
 
 #[tokio::test]

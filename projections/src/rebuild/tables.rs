@@ -22,6 +22,10 @@ pub const VIEWS: &[View] = &[
     view("messages", &["conversation_id", "conversation_seq"]),
     view("accounts", &["user_id"]),
     view("devices", &["user_id", "device_id"]),
+    view("contacts", &["user_id", "contact_id"]),
+    view("account_settings", &["user_id"]),
+    view("conversation_marks", &["user_id", "conversation_id"]),
+    view("notification_endpoints", &["user_id", "endpoint_id"]),
     View { ignored: &["at"], ..view("dead_letters", &["shard", "position"]) },
 ];
 
