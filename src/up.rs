@@ -1,6 +1,6 @@
 //! `parley up`: everything in one process group, ready to be tried.
 
-mod engines;
+pub mod engines;
 mod ready;
 pub mod secrets;
 mod services;

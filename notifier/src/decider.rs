@@ -102,9 +102,10 @@ impl Decider {
         for (timer, next) in behind {
             effects.set(timer, next);
         }
-        let decided = ready.len();
         let gathered = facts::gather(&mut transaction, &ready, &self.config.policy, now).await?;
-        for (timer, next, event) in self.decide(ready, &gathered, now).await {
+        let results = self.decide(ready, &gathered, now).await;
+        let decided = results.len();
+        for (timer, next, event) in results {
             effects.add(timer, next, event);
         }
         let delivers = effects.write(&mut transaction).await?;
@@ -145,7 +146,7 @@ impl Decider {
             let online = self.presence.is_online(&timer.user).unwrap_or_default();
             let result = match gathered.facts(&timer, &self.config.policy, online, &told, now) {
                 Ok(facts) => self.threads.decide(&facts, &self.config.policy, now).await,
-                Err(failure) => Err(NotDecided::Failed(failure.to_string())),
+                Err(failure) => Err(NotDecided::Corrupt(failure.to_string())),
             };
             match result {
                 Ok((thread, decision)) => {
@@ -162,7 +163,9 @@ impl Decider {
                     decided.push((timer, next, event));
                 }
                 Err(NotDecided::Conflict) => tracing::debug!("somebody else has decided"),
-                Err(NotDecided::Failed(error)) => {
+                // Its timer stays due.
+                Err(NotDecided::Failed(error)) => tracing::debug!(error, "nothing was decided"),
+                Err(NotDecided::Corrupt(error)) => {
                     tracing::error!(error, "a thread cannot be decided on; it is tried again");
                     let next = Next::At(timer.trigger, later(now, LATER));
                     decided.push((timer, next, None));

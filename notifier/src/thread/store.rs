@@ -28,6 +28,8 @@ pub enum NotDecided {
     Conflict,
     #[error("the decisions cannot be reached: {0}")]
     Failed(String),
+    #[error("a decision cannot be read: {0}")]
+    Corrupt(String),
 }
 
 impl From<AggregateError<Never>> for NotDecided {
@@ -35,8 +37,8 @@ impl From<AggregateError<Never>> for NotDecided {
         match error {
             AggregateError::AggregateConflict => Self::Conflict,
             AggregateError::UserError(never) => match never {},
+            AggregateError::DeserializationError(error) => Self::Corrupt(error.to_string()),
             AggregateError::DatabaseConnectionError(error)
-            | AggregateError::DeserializationError(error)
             | AggregateError::UnexpectedError(error) => Self::Failed(error.to_string()),
         }
     }
