@@ -6,12 +6,14 @@
 use std::{
     path::PathBuf,
     process::Stdio,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use parley_domain::{AccountId, ConversationId, Timestamp, UserId};
+use parley_domain::{AccountId, ConversationId, LogId, Timestamp, UserId};
 use parley_nats::{
     Connection,
+    committer::{Append, Committer, CommitterConfig, event_headers},
     presence::PresenceBucket,
     subjects::{event_subject, shard_of},
     topology::TopologyConfig,
@@ -76,7 +78,7 @@ async fn measure(args: &Args, data: &std::path::Path, engines: &Engines) -> Resu
     Box::pin(topology::apply(&engines.nats_url, &config)).await?;
     let nats = parley_nats::connect(&engines.nats_url, "parley bench").await?;
     let pool = parley_projections::connect(&engines.database_url, "parley bench", 1)?;
-    let mut log = Log::new(args, nats.clone())?;
+    let mut log = Log::new(args, &nats)?;
     let bucket = PresenceBucket::new(nats.clone(), "bench".to_owned(), 1);
     bucket.ensure().await?;
     bucket.beat(1).await?;
@@ -203,14 +205,14 @@ struct Pair {
 
 /// The log, and what was written to it.
 struct Log {
-    nats: Connection,
+    shards: Vec<Arc<Committer>>,
     pairs: Vec<Pair>,
     messages: u32,
     written: u64,
 }
 
 impl Log {
-    fn new(args: &Args, nats: Connection) -> Result<Self, Failure> {
+    fn new(args: &Args, nats: &Connection) -> Result<Self, Failure> {
         let pairs = (0..args.conversations).map(|number| {
             let (writer, reader) = (format!("bench-a{number}"), format!("bench-b{number}"));
             let (writer, reader) = (UserId::parse(&writer)?, UserId::parse(&reader)?);
@@ -219,7 +221,14 @@ impl Log {
             Ok(Pair { conversation, writer, reader, is_away, seq: 0, version: 0 })
         });
         let pairs: Result<_, parley_domain::InvalidId> = pairs.collect();
-        Ok(Self { nats, pairs: pairs.map_err(Failure::internal)?, messages: 0, written: 0 })
+        let shards = (0..SHARDS).map(|shard| {
+            let committer = Committer::new(shard, 0, CommitterConfig::default());
+            let (writing, nats) = (Arc::clone(&committer), nats.clone());
+            tokio::spawn(async move { writing.run(&nats).await });
+            committer
+        });
+        let pairs = pairs.map_err(Failure::internal)?;
+        Ok(Self { shards: shards.collect(), pairs, messages: 0, written: 0 })
     }
 
     /// An email address for everybody.
@@ -232,7 +241,7 @@ impl Log {
                 "address": format!("{reader}@example.com"),
             });
             let event = event("endpoint.added", account.as_str(), 1, &reader, &data);
-            self.append(event_subject(shard_of(&account, SHARDS), &account), &event).await?;
+            self.append(&account, 1, &event).await?;
         }
         self.flush().await
     }
@@ -263,29 +272,57 @@ impl Log {
             "body": {"kind": "text", "text": "x".repeat(100)},
         });
         let id = pair.conversation.clone();
-        let subject = event_subject(shard_of(&id, SHARDS), &id);
-        let sent = event("message.sent", id.as_str(), pair.version, &pair.writer, &data);
+        let sent_version = pair.version;
+        let sent = event("message.sent", id.as_str(), sent_version, &pair.writer, &data);
         let read = (!pair.is_away).then(|| {
             pair.version += 1;
             let data = json!({"userId": pair.reader, "throughSeq": pair.seq});
             event("cursor.read", id.as_str(), pair.version, &pair.reader, &data)
         });
         self.messages += 1;
-        self.append(subject.clone(), &sent).await?;
+        self.append(&id, sent_version, &sent).await?;
         if let Some(read) = read {
-            self.append(subject, &read).await?;
+            self.append(&id, sent_version + 1, &read).await?;
         }
         Ok(())
     }
 
-    async fn append(&mut self, subject: String, event: &Value) -> Result<(), Failure> {
+    /// Into its shard's queue; waits while that is full.
+    async fn append(
+        &mut self,
+        id: &impl LogId,
+        version: u64,
+        event: &Value,
+    ) -> Result<(), Failure> {
+        let shard = shard_of(id, SHARDS);
+        let Some(committer) = self.shards.get(usize::from(shard)) else { return Ok(()) };
+        let place = loop {
+            match committer.reserve() {
+                Ok(place) => break place,
+                Err(failure) => {
+                    tracing::trace!(%failure, "the log is slower than the clock");
+                    tokio::time::sleep(TICK).await;
+                }
+            }
+        };
+        let kind = event["type"].as_str().unwrap_or_default();
+        place.append(Append {
+            subject: event_subject(shard, id),
+            payload: event.to_string().into_bytes().into(),
+            headers: event_headers(kind, version, None),
+        });
         self.written += 1;
-        let payload = event.to_string().into_bytes();
-        self.nats.client().publish(subject, payload.into()).await.map_err(Failure::unavailable)
+        Ok(())
     }
 
+    /// Waits until everything is in the log.
     async fn flush(&self) -> Result<(), Failure> {
-        self.nats.client().flush().await.map_err(Failure::unavailable)
+        for committer in &self.shards {
+            while !committer.is_idle() {
+                tokio::time::sleep(TICK).await;
+            }
+        }
+        Ok(())
     }
 }
 

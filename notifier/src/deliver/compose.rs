@@ -32,7 +32,7 @@ pub struct Composer {
 
 /// What can be sent now.
 pub enum Composed {
-    Ready(Endpoint, What),
+    Ready(Endpoint, Box<What>),
     /// The views are behind.
     NotYet,
     /// There is nothing to send, and why.
@@ -71,7 +71,7 @@ impl Composer {
             }),
             Sort::Digest => What::Digest(self.digest(delivery, settings, now).await?),
         };
-        Ok(Composed::Ready(endpoint, what))
+        Ok(Composed::Ready(endpoint, Box::new(what)))
     }
 
     /// The endpoint, unless it was removed or is known to be dead, and whether it is verified.

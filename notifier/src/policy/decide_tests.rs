@@ -57,17 +57,15 @@ fn decide(thread: &mut NotificationThread, facts: &Facts, seconds: i64) -> Decis
 }
 
 fn told(decision: Decision) -> Told {
-    match decision {
-        Decision::Event(ThreadEvent::Told(told)) => told,
-        other => panic!("{other:?}"),
-    }
+    let Decision::Event(ThreadEvent::Told(told)) = decision else { panic!("{decision:?}") };
+    told
 }
 
 fn reason(decision: Decision) -> Reason {
-    match decision {
-        Decision::Event(ThreadEvent::Skipped { reason, .. }) => reason,
-        other => panic!("{other:?}"),
-    }
+    let Decision::Event(ThreadEvent::Skipped { reason, .. }) = decision else {
+        panic!("{decision:?}")
+    };
+    reason
 }
 
 #[test]
