@@ -1,5 +1,6 @@
 //! Following a shard of the log: what opens windows and what cancels them, written in batches.
 
+mod concerned;
 mod flush;
 mod members;
 mod read;
@@ -22,6 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::{
+    concerned::Concerned,
     flush::{Added, Flush, Step},
     members::Members,
     read::{Seen, read},
@@ -58,7 +60,7 @@ pub struct Follower {
 
 impl Work for Follower {
     async fn work(&mut self, session: &mut PgConnection, mut begun: impl FnMut() + Send) -> Halt {
-        let (checkpoint, end) = match self.begin(session).await {
+        let (checkpoint, end, concerned) = match self.begin(session).await {
             Ok(begun) => begun,
             Err(halt) => return halt,
         };
@@ -72,6 +74,7 @@ impl Work for Follower {
             is_level: checkpoint >= end,
             windows: Windows::default(),
             members: Members::default(),
+            concerned,
             pending: Flush::default(),
             written_at: Instant::now(),
         };
@@ -83,12 +86,15 @@ impl Work for Follower {
 }
 
 impl Follower {
-    /// Where to go on from, and where the log ends.
-    async fn begin(&self, session: &mut PgConnection) -> Result<(u64, u64), Halt> {
+    /// Where to go on from, where the log ends, and whom readings may concern.
+    async fn begin(&self, session: &mut PgConnection) -> Result<(u64, u64, Concerned), Halt> {
         let begun = tokio::time::timeout(LOG_DEADLINE, flush::begin(session, self.shard));
         let checkpoint = begun.await.map_err(|_| Failure::TimedOut(LOG_DEADLINE))??;
         let end = elected::check_log(&self.nats, self.shard, checkpoint).await?;
-        Ok((checkpoint, end))
+        let most = self.config.follow.windows.saturating_mul(4);
+        let loaded = Concerned::load(session, self.shard, most);
+        let loaded = tokio::time::timeout(FLUSH_DEADLINE, loaded).await;
+        Ok((checkpoint, end, loaded.map_err(|_| Failure::TimedOut(FLUSH_DEADLINE))??))
     }
 
     fn now(&self) -> Timestamp {
@@ -108,6 +114,7 @@ struct Following<'a> {
     is_level: bool,
     windows: Windows,
     members: Members,
+    concerned: Concerned,
     pending: Flush,
     written_at: Instant,
 }
@@ -217,7 +224,9 @@ impl Following<'_> {
         if self.windows.read(&key).is_some_and(|window| window.was_away) {
             self.pending.cancelled.push(key.clone());
         }
-        self.pending.reads.insert(key, position);
+        if self.concerned.contains(&key) {
+            self.pending.reads.insert(key, position);
+        }
     }
 
     async fn flush(&mut self, session: &mut PgConnection) -> Result<(), Halt> {
@@ -239,7 +248,14 @@ impl Following<'_> {
             return Ok(());
         }
         let step = Step { shard: self.follower.shard, from: self.checkpoint, to, seen: self.seen };
-        let written = std::mem::take(&mut self.pending).write(session, step, now);
+        let pending = std::mem::take(&mut self.pending);
+        for key in pending.reads.keys() {
+            self.concerned.remove(key);
+        }
+        for key in pending.cancelled.iter().chain(pending.ended.iter().map(|(key, _)| key)) {
+            self.concerned.add(key);
+        }
+        let written = pending.write(session, step, now);
         let written = tokio::time::timeout(FLUSH_DEADLINE, written).await;
         if !written.map_err(|_| Failure::TimedOut(FLUSH_DEADLINE))?? {
             let shard = self.follower.shard;
