@@ -25,7 +25,7 @@ use crate::{
     policy::{
         decide::Decision,
         later,
-        timers::{Next, next},
+        timers::{Next, Trigger, next},
     },
     presence::Presence,
     thread::{
@@ -159,7 +159,7 @@ impl Decider {
                         }
                     }
                     let next = next(&thread, &decision, now);
-                    let event = follows(&decision, thread.last);
+                    let event = follows(timer.trigger, &decision, thread.last);
                     decided.push((timer, next, event));
                 }
                 Err(NotDecided::Conflict) => tracing::debug!("somebody else has decided"),
@@ -177,10 +177,16 @@ impl Decider {
 }
 
 /// The event that something follows from: also one that was stored before, perhaps by somebody who
-/// died before anything could follow.
-fn follows(decision: &Decision, last: Option<ThreadEvent>) -> Option<ThreadEvent> {
-    match decision {
-        Decision::Event(_) | Decision::Known => last,
-        Decision::Wait(_) => None,
+/// died before anything could follow, and whatever has come since. A timer that waits says that
+/// everything has followed.
+fn follows(
+    trigger: Trigger,
+    decision: &Decision,
+    last: Option<ThreadEvent>,
+) -> Option<ThreadEvent> {
+    match (decision, trigger) {
+        (Decision::Event(_), _) => last,
+        (Decision::Known | Decision::Wait(_), Trigger::Open | Trigger::Read) => last,
+        (Decision::Known | Decision::Wait(_), Trigger::Cooling | Trigger::Deferred) => None,
     }
 }

@@ -181,6 +181,22 @@ async fn what_follows_from_a_decision_is_made_up_for_once_if_its_decider_died() 
 }
 
 #[tokio::test]
+async fn a_decision_whose_decider_died_is_delivered_although_more_has_come() {
+    let world = World::new().await;
+    world.endpoint("email", "bob@example.com").await;
+    world.waits("d.alice.bob", 20).await;
+    let threads = Threads::new(world.pool.clone());
+    threads.decide(&facts(), &world.config.policy, world.now()).await.unwrap();
+    world.sql("UPDATE conversations SET last_seq = 25").await;
+    world.decide().await;
+    assert_eq!(world.count("notification_deliveries WHERE messages = 20").await, 1);
+    assert_eq!(world.timers().await["d.alice.bob"], "cooling");
+    world.clock.advance(900_000);
+    world.decide().await;
+    assert_eq!(world.count("notification_deliveries WHERE messages = 25").await, 1);
+}
+
+#[tokio::test]
 async fn nothing_is_decided_before_the_views_know_what_it_is_about() {
     let world = World::new().await;
     world.endpoint("email", "bob@example.com").await;
