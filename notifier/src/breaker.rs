@@ -65,10 +65,13 @@ impl Breaker {
     }
 
     /// The provider failed. If it said how long to wait, it is believed at once.
-    pub fn failed(&mut self, now: Instant, wait: Option<Duration>) {
+    ///
+    /// True if that was one failure too many.
+    pub fn failed(&mut self, now: Instant, wait: Option<Duration>) -> bool {
+        let was_closed = matches!(self.state, State::Closed { .. });
         if let Some(wait) = wait {
             self.open(now + wait.min(self.settings.open_max));
-            return;
+            return was_closed;
         }
         match self.state {
             State::Closed { failures } if failures + 1 < self.settings.failures => {
@@ -81,6 +84,7 @@ impl Breaker {
             // A call that had been let through before it opened.
             State::Open { .. } => {}
         }
+        was_closed && !matches!(self.state, State::Closed { .. })
     }
 
     /// The call was not made after all: another one may try.
@@ -109,9 +113,9 @@ mod tests {
 
     fn open(start: Instant) -> Breaker {
         let mut breaker = Breaker::new(SETTINGS);
-        for _ in 0..3 {
+        for failures in 1..=3 {
             assert_eq!(breaker.admit(start), Ok(()));
-            breaker.failed(start, None);
+            assert_eq!(breaker.failed(start, None), failures == 3);
         }
         breaker
     }
@@ -149,7 +153,8 @@ mod tests {
             assert_eq!(breaker.admit(now), Err(seconds(wait)));
             now += seconds(wait);
             assert_eq!(breaker.admit(now), Ok(()));
-            breaker.failed(now, None);
+            // It was not closed in between.
+            assert!(!breaker.failed(now, None));
         }
     }
 

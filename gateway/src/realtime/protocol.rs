@@ -9,7 +9,7 @@ pub use outgoing::{
 };
 
 /// A frame to send, ready-made; clones share it.
-pub type Frame = axum::extract::ws::Utf8Bytes;
+pub type Frame = tokio_tungstenite::tungstenite::Utf8Bytes;
 
 /// The largest frame that a client may send.
 pub const MAX_FRAME_BYTES: usize = 64 * 1_024;

@@ -1,8 +1,10 @@
 //! One WebSocket: the loop that joins a session to its wire, the commands and the views.
 //!
 //! One task a connection, none a frame. What an idle connection holds is its session, the buffers
-//! of the wire (4 KiB) and a timer.
+//! of the wire and a timer: 6 KiB at most in all, which a test measures.
 
+mod upgrade;
+mod websocket;
 mod wire;
 
 use std::{
@@ -12,20 +14,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{
-    extract::ws::{CloseFrame, Message, WebSocketUpgrade},
-    response::Response,
-};
+use axum::response::Response;
 use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt, stream::FuturesUnordered};
 use parley_commands::Request;
 use parley_domain::Answer;
 use rand::Rng;
 use tokio::time::{sleep_until, timeout};
+use tokio_tungstenite::tungstenite::{Error, Message, protocol::CloseFrame};
 
+pub use self::upgrade::{NoHandshake, Upgrade};
 use self::wire::{Event, ROOM_BYTES, Wire};
 use super::{
     Realtime, Shared, follow,
-    protocol::MAX_FRAME_BYTES,
     session::{Command, Effect, Ending, Input, Outbox, Refused, Session, Ticket},
     sync::Page,
 };
@@ -36,36 +36,24 @@ use crate::{
     rates::Commands,
 };
 
-/// Idle connections hold this much for reading; most frames are smaller.
-const READ_BUFFER_BYTES: usize = 1_024;
-/// So much is gathered before it is written, if more frames wait.
-const WRITE_BUFFER_BYTES: usize = 4 * 1_024;
-/// Frames up to this size are read, so that a client that sent too large a one is told so by the
-/// close code; a larger one may be cut off.
-const MAX_READ_BYTES: usize = 4 * MAX_FRAME_BYTES;
 /// How long a client has to answer a close.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Answers `GET /v1/connect`. `known` is whom the request's header or cookie named, and `check`
 /// reads the session token of a hello.
 pub fn connect(
-    upgrade: WebSocketUpgrade,
+    upgrade: Upgrade,
     realtime: Realtime,
     known: Option<Identity>,
     check: impl Fn(&str) -> Result<Identity, AuthError> + Send + Sync + 'static,
 ) -> Response {
-    upgrade
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(WRITE_BUFFER_BYTES)
-        .max_message_size(MAX_READ_BYTES)
-        .max_frame_size(MAX_READ_BYTES)
-        .on_upgrade(move |socket| {
-            let tasks = realtime.0.shutdown.tasks().clone();
-            let sockets = realtime.0.sockets.clone();
-            tasks.track_future(
-                sockets.track_future(async move { run(&realtime, socket, known, check).await }),
-            )
-        })
+    upgrade.on_upgrade(move |socket| {
+        let tasks = realtime.0.shutdown.tasks().clone();
+        let sockets = realtime.0.sockets.clone();
+        tasks.track_future(
+            sockets.track_future(async move { run(&realtime, socket, known, check).await }),
+        )
+    })
 }
 
 /// Runs a connection to its end.
@@ -75,10 +63,7 @@ pub async fn run<S>(
     known: Option<Identity>,
     check: impl Fn(&str) -> Result<Identity, AuthError> + Send,
 ) where
-    S: Stream<Item = Result<Message, axum::Error>>
-        + Sink<Message, Error = axum::Error>
-        + Unpin
-        + Send,
+    S: Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + Unpin + Send,
 {
     let shared = &*realtime.0;
     shared.counters.open.fetch_add(1, Ordering::Relaxed);
@@ -114,15 +99,13 @@ async fn live<S>(
     known: Option<Identity>,
     check: impl Fn(&str) -> Result<Identity, AuthError>,
 ) where
-    S: Stream<Item = Result<Message, axum::Error>>
-        + Sink<Message, Error = axum::Error>
-        + Unpin
-        + Send,
+    S: Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + Unpin + Send,
 {
     let shared = &*realtime.0;
     let known = known.map(|identity| realtime.who(identity));
     let mut session =
         Session::new(shared.session.clone(), shared.hub.clone(), known, Instant::now());
+    // Boxed: even an empty set has room for one of its futures.
     let mut commands = FuturesUnordered::new();
     let mut asking: Option<Pin<Box<dyn Future<Output = Asked> + Send>>> = None;
     let mut here: Option<Arrival> = None;
@@ -144,7 +127,7 @@ async fn live<S>(
                         })
                     }));
                 }
-                Effect::Run(run) => commands.push(execute(&shared.commands, *run)),
+                Effect::Run(run) => commands.push(Box::pin(execute(&shared.commands, *run))),
                 Effect::NoteEnds(shards) => {
                     let (hub, nats) = (shared.hub.clone(), shared.nats.clone());
                     asking = Some(Box::pin(async move {
@@ -206,7 +189,7 @@ async fn live<S>(
                 let input = match &event {
                     Event::Read(Message::Text(text)) => Input::Text(text),
                     Event::Read(Message::Binary(_)) => Input::Binary,
-                    Event::Read(Message::Ping(_) | Message::Pong(_)) => Input::Heard,
+                    Event::Read(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => Input::Heard,
                     Event::TooLarge => Input::TooLarge,
                     Event::Garbled => Input::Garbled,
                     Event::Gone | Event::Read(Message::Close(_)) => return,
@@ -288,7 +271,7 @@ async fn poll_asked(asking: &mut Option<Pin<Box<dyn Future<Output = Asked> + Sen
 
 fn next_deadline<S>(shared: &Shared, session: &Session, wire: &Wire<S>) -> tokio::time::Instant
 where
-    S: Stream<Item = Result<Message, axum::Error>> + Sink<Message, Error = axum::Error> + Unpin,
+    S: Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + Unpin,
 {
     let deadline = session.deadline();
     let blocked = wire.blocked_since().map(|since| since + shared.config.write_timeout);
@@ -339,10 +322,10 @@ async fn execute(
 /// dropped with unread bytes resets the connection, and the close code may be lost with it.
 async fn finish<S>(shared: &Shared, wire: &mut Wire<S>, out: &mut Outbox, ending: Ending)
 where
-    S: Stream<Item = Result<Message, axum::Error>> + Sink<Message, Error = axum::Error> + Unpin,
+    S: Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + Unpin,
 {
     let close = Message::Close(Some(CloseFrame {
-        code: ending.close.code(),
+        code: ending.close.code().into(),
         reason: ending.reason.as_ref().into(),
     }));
     let said = timeout(shared.config.write_timeout, async {

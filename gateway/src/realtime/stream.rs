@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use axum::extract::ws::Message;
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
 use serde_json::json;
@@ -15,6 +14,7 @@ use tokio::{
     sync::mpsc,
     time::{Interval, MissedTickBehavior, interval},
 };
+use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_util::sync::PollSender;
 
 use super::{Realtime, protocol::Frame, socket};
@@ -71,7 +71,7 @@ struct Quiet {
 }
 
 impl Stream for Quiet {
-    type Item = Result<Message, axum::Error>;
+    type Item = Result<Message, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if let Some(hello) = self.hello.take() {
@@ -86,23 +86,25 @@ impl Stream for Quiet {
 }
 
 impl Sink<Message> for Quiet {
-    type Error = axum::Error;
+    type Error = Error;
 
     fn poll_ready(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Self::Error>> {
-        self.frames.poll_reserve(context).map_err(axum::Error::new)
+        self.frames.poll_reserve(context).map_err(|_| Error::ConnectionClosed)
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Self::Error> {
         match message {
-            Message::Text(frame) => self.frames.send_item(frame).map_err(axum::Error::new),
+            Message::Text(frame) => {
+                self.frames.send_item(frame).map_err(|_| Error::ConnectionClosed)
+            }
             Message::Close(_) => {
                 self.frames.close();
                 Ok(())
             }
-            Message::Binary(_) | Message::Ping(_) | Message::Pong(_) => Ok(()),
+            Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Ok(()),
         }
     }
 

@@ -7,21 +7,23 @@
 //! bring a newer session token, or the socket closes with the code for that.
 
 use axum::{
-    extract::{
-        State, WebSocketUpgrade,
-        ws::{CloseFrame, Message, rejection::WebSocketUpgradeRejection},
-    },
+    extract::State,
     http::{HeaderMap, Method, header},
     response::Response,
     routing::get,
 };
+use futures_util::SinkExt;
+use tokio_tungstenite::tungstenite::{Message, protocol::CloseFrame};
 
 use super::Endpoint;
 use crate::{
     auth::{AuthError, request},
     error::ApiError,
     openapi::Operation,
-    realtime::{protocol::Close, socket},
+    realtime::{
+        protocol::Close,
+        socket::{self, Upgrade},
+    },
     state::AppState,
 };
 
@@ -38,10 +40,8 @@ async fn connect(
     State(state): State<AppState>,
     method: Method,
     headers: HeaderMap,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    upgrade: Upgrade,
 ) -> Result<Response, ApiError> {
-    let upgrade =
-        upgrade.map_err(|_| ApiError::malformed("this takes the handshake of a WebSocket"))?;
     if state.shutdown.soft().is_cancelled() {
         return Err(ApiError::unavailable("this server is being stopped"));
     }
@@ -69,9 +69,9 @@ async fn connect(
 }
 
 /// Opens the socket only to say why it cannot stay open.
-fn close(upgrade: WebSocketUpgrade, why: Close) -> Response {
-    upgrade.read_buffer_size(1_024).on_upgrade(async move |mut socket| {
-        let frame = CloseFrame { code: why.code(), reason: why.name().into() };
+fn close(upgrade: Upgrade, why: Close) -> Response {
+    upgrade.on_upgrade(async move |mut socket| {
+        let frame = CloseFrame { code: why.code().into(), reason: why.name().into() };
         // Whether it arrives or not, the socket is over.
         let _ = socket.send(Message::Close(Some(frame))).await;
     })

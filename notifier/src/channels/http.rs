@@ -203,3 +203,47 @@ impl Service<Name> for Resolver {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn post(reach: Reach, uri: &str) -> Result<Answer, NoAnswer> {
+        let timeout = Duration::from_millis(500);
+        let http = Http::new(Settings { reach, timeout, idle_connections: 0 }).unwrap();
+        http.post(uri, HeaderMap::new(), "").await
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_inside_is_not_connected_to() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://localhost:{}/", listener.local_addr().unwrap().port());
+        assert_eq!(post(Reach::PublicOnly, &uri).await.unwrap_err(), NoAnswer::NotPublic);
+        // The same, where it is allowed: connected, and nobody answers.
+        assert_eq!(post(Reach::Anywhere, &uri).await.unwrap_err(), NoAnswer::Late);
+    }
+
+    #[tokio::test]
+    async fn what_was_never_sent_is_told_from_what_was_lost() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://{}/", listener.local_addr().unwrap());
+        let accepting = tokio::spawn(async move {
+            // Closes the connection at once, with the request unread.
+            drop(listener.accept().await.unwrap());
+        });
+        assert_eq!(post(Reach::Anywhere, &uri).await.unwrap_err(), NoAnswer::Lost);
+        accepting.await.unwrap();
+        assert_eq!(post(Reach::Anywhere, &uri).await.unwrap_err(), NoAnswer::Unreachable);
+        assert_eq!(post(Reach::Anywhere, "not an address").await.unwrap_err(), NoAnswer::Request);
+    }
+
+    #[test]
+    fn a_server_may_ask_for_seconds() {
+        for (value, expected) in [("7", Some(7)), (" 0 ", Some(0)), ("soon", None), ("-1", None)] {
+            let headers = HeaderMap::from_iter([(header::RETRY_AFTER, value.parse().unwrap())]);
+            assert_eq!(retry_after(&headers), expected.map(Duration::from_secs), "{value}");
+        }
+    }
+}

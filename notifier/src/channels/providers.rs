@@ -167,7 +167,16 @@ impl Providers {
                 let failed = error.failed();
                 match error.health() {
                     Health::Working => breaker.succeeded(),
-                    Health::Failing => breaker.failed(now, failed.after()),
+                    Health::Failing => {
+                        if breaker.failed(now, failed.after()) {
+                            let reason = failed.reason();
+                            tracing::warn!(
+                                provider,
+                                reason,
+                                "a provider is left alone for a while"
+                            );
+                        }
+                    }
                     Health::NotAsked => breaker.withdrawn(now),
                 }
                 Err(failed)

@@ -57,6 +57,15 @@ impl CatchUp {
             Stage::Ends(_) => None,
         }
     }
+
+    /// Idle sessions are many: an empty queue keeps no memory.
+    fn next_waiting(&mut self) -> Option<Request> {
+        let next = self.waiting.pop_front();
+        if self.waiting.is_empty() {
+            self.waiting = VecDeque::new();
+        }
+        next
+    }
 }
 
 impl Open {
@@ -127,7 +136,7 @@ impl Open {
         if let Some(positions) = self.catch_up.lost.take() {
             return self.start(None, Some(Token::Settled(positions)), now, out);
         }
-        let Some(Request { r#ref, token }) = self.catch_up.waiting.pop_front() else { return };
+        let Some(Request { r#ref, token }) = self.catch_up.next_waiting() else { return };
         if let Some(token) = token {
             let beyond = self.feed.hub().beyond_end(&token.furthest());
             if beyond.is_empty() {

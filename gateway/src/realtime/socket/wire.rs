@@ -6,9 +6,8 @@ use std::{
     time::Instant,
 };
 
-use axum::extract::ws::Message;
 use futures_util::{Sink, Stream};
-use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
+use tokio_tungstenite::tungstenite::{Error, Message, error::ProtocolError};
 
 use crate::realtime::session::Outbox;
 
@@ -40,7 +39,7 @@ pub(super) struct Wire<S> {
 
 impl<S> Wire<S>
 where
-    S: Stream<Item = Result<Message, axum::Error>> + Sink<Message, Error = axum::Error> + Unpin,
+    S: Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + Unpin,
 {
     pub(super) fn new(stream: S) -> Self {
         Self { stream, must_flush: false, blocked_since: None, ended: false }
@@ -78,7 +77,7 @@ where
         &mut self,
         context: &mut Context<'_>,
         out: &mut Outbox,
-    ) -> Poll<Result<(), axum::Error>> {
+    ) -> Poll<Result<(), Error>> {
         while !out.is_empty() {
             if self.wait(context, |stream, context| stream.poll_ready(context))?.is_pending() {
                 return Poll::Pending;
@@ -101,8 +100,8 @@ where
     fn wait(
         &mut self,
         context: &mut Context<'_>,
-        poll: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<Result<(), axum::Error>>,
-    ) -> Result<Poll<()>, axum::Error> {
+        poll: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<Result<(), Error>>,
+    ) -> Result<Poll<()>, Error> {
         match poll(Pin::new(&mut self.stream), context) {
             Poll::Ready(result) => {
                 self.blocked_since = None;
@@ -132,19 +131,17 @@ where
 }
 
 /// Whose fault it is that a message could not be read.
-fn fault(error: axum::Error) -> Event {
-    let error = error.into_inner();
-    match error.downcast_ref::<tungstenite::Error>() {
-        Some(tungstenite::Error::Capacity(_)) => Event::TooLarge,
-        Some(tungstenite::Error::Utf8(_)) => Event::Garbled,
+#[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum; the others mean an end")]
+fn fault(error: Error) -> Event {
+    match error {
+        Error::Capacity(_) => Event::TooLarge,
+        Error::Utf8(_) => Event::Garbled,
         // Cut in the middle.
-        Some(tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => {
-            Event::Gone
-        }
-        Some(tungstenite::Error::Protocol(why)) => {
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Event::Gone,
+        Error::Protocol(why) => {
             tracing::debug!(%why, "not a WebSocket frame");
             Event::Garbled
         }
-        Some(_) | None => Event::Gone,
+        _ => Event::Gone,
     }
 }
