@@ -149,12 +149,12 @@ async fn who_is_watched_decides_who_watches() {
 #[tokio::test]
 async fn who_shows_no_receipts_reads_unseen_and_sees_their_own() {
     let world = world();
-    acquaint(world, "hugo", "ivy").await;
+    acquaint(world, "hanno", "ivy").await;
     done(world, "PUT", "/v1/settings", "ivy", &json!({"readReceipts": false})).await;
-    let mut hugo = Client::open(world, "hugo", "phone").await;
+    let mut hugo = Client::open(world, "hanno", "phone").await;
     let mut ivy = Client::open(world, "ivy", "phone").await;
     let mut tablet = Client::open(world, "ivy", "tablet").await;
-    let id = "d.hugo.ivy";
+    let id = "d.hanno.ivy";
     // By HTTP and by socket.
     let delivered = json!({"deviceId": "phone", "deliveredThroughSeq": 1});
     let path = format!("/v1/conversations/{id}/delivery-cursors");
@@ -173,9 +173,9 @@ async fn who_shows_no_receipts_reads_unseen_and_sees_their_own() {
     }
     let path = format!("/v1/conversations/{id}");
     let own = world.get_until(&path, "ivy", |found| found["readSeq"] == 1).await;
-    let shown = world.get(&path, "hugo").await.ok(200);
+    let shown = world.get(&path, "hanno").await.ok(200);
     assert_eq!((&shown["version"], &shown["peerReadSeq"]), (&own["version"], &json!(0)));
     assert_eq!(shown["peerDeliveredSeq"], 0);
-    let receipts = world.get(&format!("{path}/receipts/1"), "hugo").await.ok(200);
+    let receipts = world.get(&format!("{path}/receipts/1"), "hanno").await.ok(200);
     assert_eq!((&receipts["readBy"], &receipts["deliveredTo"]), (&json!([]), &json!([])));
 }
