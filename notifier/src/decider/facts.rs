@@ -90,7 +90,7 @@ macro_rules! columns {
          WHERE gone.conversation_id = c.conversation_id AND gone.conversation_seq > m.read_seq \
          AND gone.deleted_at IS NOT NULL) AS unread, \
          coalesce(k.muted AND (k.muted_until IS NULL OR k.muted_until > $1), false) AS muted, \
-         coalesce(jsonb_array_length(NULLIF(to_jsonb(c)->'blocked_by', 'null')), 0) > 0 AS blocked "
+         coalesce(cardinality(c.blocked_by), 0) > 0 AS blocked "
     };
 }
 

@@ -70,4 +70,4 @@ impl Members {
 /// Who is in a conversation: the one place that says so here. Whoever has left has a place at which
 /// they did.
 const MEMBERS: &str = "SELECT m.conversation_id, m.user_id FROM members m \
-    WHERE m.conversation_id = ANY($1::text[]) AND to_jsonb(m)->>'left_position' IS NULL";
+    WHERE m.conversation_id = ANY($1::text[]) AND m.left_position IS NULL";
