@@ -186,6 +186,7 @@ async fn mortal(connection: &Connection, conversation_seq: u64, expires_at: Time
             body: Body::Text { text: "mortal".to_owned() },
             reply_to: None,
             expires_at: Some(expires_at),
+            by_service: false,
         }),
     };
     let subject = event_subject(shard_of(&id(), SHARDS), &id());

@@ -17,7 +17,7 @@ macro_rules! message_columns {
     () => {
         "m.conversation_id AS m_conversation_id, m.conversation_seq, m.version, m.message_id, \
          m.client_message_id, m.sender_id, m.created_at, m.reply_to, m.edited_at, m.deleted_at, \
-         m.expires_at, CASE WHEN m.expires_at <= now() THEN NULL ELSE m.body END AS body, \
+         m.expires_at, m.by_service, CASE WHEN m.expires_at <= now() THEN NULL ELSE m.body END AS body, \
          CASE WHEN m.changed_position IS NULL OR m.expires_at <= now() THEN NULL ELSE \
          (SELECT jsonb_agg(jsonb_build_object('emoji', e.emoji, 'userIds', e.users) \
          ORDER BY e.first) FROM (SELECT r.emoji, min(r.position) AS first, \
@@ -146,6 +146,7 @@ pub(super) fn message(row: &PgRow) -> Result<Option<Message>, Failure> {
         edited_at: optional_moment(row, "edited_at")?,
         deleted_at: optional_moment(row, "deleted_at")?,
         expires_at: optional_moment(row, "expires_at")?,
+        by_service: row.try_get("by_service")?,
         reactions: reactions.map(|Json(reactions)| reactions).unwrap_or_default(),
     }))
 }
