@@ -8,7 +8,7 @@ use std::sync::Arc;
 use parley_runtime::shutdown::Shutdown;
 use tokio::task::JoinSet;
 
-use crate::{Config, Failure};
+use crate::{Config, Failure, response_times::Keeper};
 use projector::Projector;
 
 /// Why projecting cannot go on; what may pass by itself is waited for instead.
@@ -44,10 +44,20 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     }
     // If one of them cannot go on, the others are not left running alone.
     let stop = shutdown.soft().child_token();
+    let response_times = Keeper::new(&config)?;
+    let waiting = response_times.waiting();
+    let mut beside = JoinSet::new();
+    beside.spawn(response_times.run());
     let config = Arc::new(config);
     let mut projectors = JoinSet::new();
     for shard in 0..config.shards {
-        let projector = Projector::new(shard, Arc::clone(&config), nats.clone(), stop.clone())?;
+        let projector = Projector::new(
+            shard,
+            Arc::clone(&config),
+            nats.clone(),
+            stop.clone(),
+            waiting.clone(),
+        )?;
         projectors.spawn(projector.run());
     }
     let mut result = Ok(());

@@ -15,6 +15,7 @@ use crate::{
     apply::{NotApplied, apply},
     checkpoint,
     failure::within,
+    response_times::Waiting,
 };
 
 /// How often a standby asks for the lock.
@@ -35,6 +36,8 @@ pub(super) struct Projector {
     nats: Nats,
     stop: CancellationToken,
     outage: Outage,
+    /// Those whose response time is to be computed.
+    waiting: Option<Arc<Waiting>>,
 }
 
 /// Why a projector no longer follows the log.
@@ -63,9 +66,10 @@ impl Projector {
         config: Arc<Config>,
         nats: Nats,
         stop: CancellationToken,
+        waiting: Option<Arc<Waiting>>,
     ) -> Result<Self, Failure> {
         let database = election::options(&config.database_url, shard)?;
-        Ok(Self { shard, config, database, nats, stop, outage: Outage::new(shard) })
+        Ok(Self { shard, config, database, nats, stop, outage: Outage::new(shard), waiting })
     }
 
     /// Until it is stopped, or cannot go on.
@@ -177,7 +181,12 @@ impl Projector {
         let shard = self.shard;
         let applied = apply(session, shard, position, batch);
         match tokio::time::timeout(APPLY_DEADLINE, applied).await {
-            Ok(Ok(applied)) => Ok(applied.checkpoint),
+            Ok(Ok(applied)) => {
+                if let Some(waiting) = &self.waiting {
+                    waiting.wrote(applied.writers);
+                }
+                Ok(applied.checkpoint)
+            }
             Ok(Err(NotApplied::Superseded { .. })) => {
                 tracing::warn!(shard, position, "another projector has written: standing by");
                 Err(Halt::Superseded)
