@@ -1,5 +1,6 @@
 //! What the marketplace says, and what people may not write before it has said that there is an order.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test looks at the events that it is about")]
 
 mod support;
 
@@ -7,7 +8,9 @@ use parley_commands::{Code, Request};
 use parley_domain::{Action, Body, ConversationId, Event, EventData, Scope};
 use parley_nats::{Connection, read::read_subject, subjects::shard_of};
 use parley_runtime::engines::testing::TestNats;
-use support::{SHARDS, Service, ask, body, client, connection, database, numbers, request, send};
+use support::{
+    SHARDS, Service, ask, body, client, connection, database, message_send, numbers, request, send,
+};
 
 const DIRECT: &str = "d.alice.bob";
 const ORDER: &str = r#"{"conversationId":"d.alice.bob","clientMessageId":"o-1",
@@ -95,5 +98,10 @@ async fn a_card_of_the_marketplace_is_its_own() {
     let mut by_service = edit(1, "cancelled");
     by_service.actor.scope = Scope::Service;
     client.execute(by_service).await.unwrap();
+    // What it only wrote in her name is hers.
+    let text = message_send(DIRECT, "t-1", "hello");
+    let written = ask(&connection, "message.send", Some("alice"), &text).await;
+    assert_eq!(body(&written)["conversationSeq"], 2, "{written:?}");
+    client.execute(edit(2, "hi")).await.unwrap();
     service.stop().await;
 }
