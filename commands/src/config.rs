@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use parley_domain::masking::Masking;
 use parley_nats::{committer::CommitterConfig, subjects::MAX_SHARDS, topology::TopologyConfig};
 use parley_runtime::config::Env;
 
@@ -36,6 +37,8 @@ pub struct OwnerConfig {
     pub commands: usize,
     /// Counts of limits kept in memory, a shard; beyond them nobody new is counted.
     pub rate_windows: usize,
+    /// What people may not write to each other before they have an order.
+    pub masking: Masking,
 }
 
 /// Bounds of what is kept in memory.
@@ -126,6 +129,7 @@ impl Config {
                 },
                 commands: env.usize("PARLEY_COMMANDS_IN_FLIGHT", 10_000, 1..=1_000_000),
                 rate_windows: env.usize("PARLEY_RATE_WINDOWS", 200_000, 1..=100_000_000),
+                masking: masking(env),
             },
             tidy: TidyConfig {
                 interval: env.duration_millis("PARLEY_TIDY_INTERVAL_MILLIS", 2_000, 50..=30_000),
@@ -137,6 +141,21 @@ impl Config {
             },
         }
     }
+}
+
+fn masking(env: &mut Env) -> Masking {
+    const NAME: &str = "PARLEY_MASK_CONTACTS";
+    let mut masking = Masking::default();
+    for word in env.list(NAME, &[]) {
+        match word.as_str() {
+            "emails" => masking.emails = true,
+            "phones" => masking.phones = true,
+            "links" => masking.links = true,
+            // Not repeated: see `Env`.
+            _ => env.problem(NAME, "is not a list of emails, phones, links"),
+        }
+    }
+    masking
 }
 
 /// How the log is laid out; every service that may be the first to start reads the same.
@@ -168,5 +187,23 @@ pub fn client(env: &mut Env) -> ClientConfig {
             default.queue_commands,
             1..=1_000_000,
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_masked_is_named_and_what_cannot_be_is_refused() {
+        let asked = |value: &str| {
+            let mut env = Env::from_map([("PARLEY_MASK_CONTACTS", value)]);
+            (masking(&mut env), env.finish().map_err(|error| error.to_string()))
+        };
+        assert_eq!(asked(""), (Masking::default(), Ok(())));
+        let two = Masking { emails: true, links: true, ..Masking::default() };
+        assert_eq!(asked("links, emails"), (two, Ok(())));
+        let problem = "PARLEY_MASK_CONTACTS: is not a list of emails, phones, links".to_owned();
+        assert_eq!(asked("emails,faxes").1, Err(problem));
     }
 }

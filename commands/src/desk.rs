@@ -8,7 +8,7 @@ use std::{
 use async_nats::{Message, Subscriber};
 use cqrs_es::{AggregateContext, AggregateError, EventStore, event_sink::EventSink};
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
-use parley_domain::{Account, Conversation, LogId, Timestamp};
+use parley_domain::{Account, Conversation, LogId, Timestamp, masking::Masking};
 use parley_nats::{
     Connection, Failure, committer::Committer, event_store::LogStore, subjects::TRACEPARENT_HEADER,
 };
@@ -44,6 +44,7 @@ pub(crate) struct Desk<'a> {
     pub loader: Loader,
     pub connection: &'a Connection,
     pub limiter: &'a Mutex<Limiter>,
+    pub masking: Masking,
 }
 
 impl<'a> Desk<'a> {
@@ -140,7 +141,7 @@ impl<'a> Desk<'a> {
         request: A::Request,
     ) -> Result<Reply, AggregateError<A::Error>> {
         let time = Timestamp::from_unix_millis(SystemClock.now_millis());
-        let now = Now { time, event_id: Uuid::now_v7() };
+        let now = Now { time, event_id: Uuid::now_v7(), masking: self.masking };
         let Commanded { id, mut command, traceparent } = A::command(request, now)?;
         let traceparent = traceparent.map(|value| (TRACEPARENT_HEADER.to_owned(), value));
         let metadata = traceparent.into_iter().collect();

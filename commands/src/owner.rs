@@ -200,6 +200,7 @@ impl Reign {
             loader: self.loader.clone(),
             connection: &owner.connection,
             limiter: &owner.limiter,
+            masking: owner.config.masking,
         };
         let mut writer = Writer::start(&self.committer, &owner.connection);
         let mut deciding = Deciding::new();

@@ -10,7 +10,7 @@ use std::hash::Hash;
 use cqrs_es::{Aggregate, AggregateError};
 use parley_domain::{
     Account, AccountId, Action, Body, Command, Conversation, ConversationId, Event, InvalidId,
-    LogId, Timestamp, account,
+    LogId, Timestamp, account, masking::Masking,
 };
 use parley_projections::{Failure, Loaded, load_account, load_conversation};
 use sqlx::PgPool;
@@ -68,6 +68,8 @@ pub trait Served:
 pub struct Now {
     pub time: Timestamp,
     pub event_id: Uuid,
+    /// The deployment's.
+    pub masking: Masking,
 }
 
 /// A command, and where it goes.
@@ -92,9 +94,10 @@ impl Served for Conversation {
     fn command(request: Request, now: Now) -> Result<Commanded<Self>, AggregateError<Self::Error>> {
         let Request { conversation_id, actor, action, traceparent } = request;
         let id = conversation_id.clone();
-        let Now { time, event_id } = now;
+        let Now { time, event_id, masking } = now;
         let action = checked(action)?;
-        let command = Command { conversation_id, actor, time, event_id, action, message: None };
+        let command =
+            Command { conversation_id, actor, time, event_id, action, masking, message: None };
         Ok(Commanded { id, command, traceparent })
     }
 
@@ -167,7 +170,7 @@ impl Served for Account {
     ) -> Result<Commanded<Self>, AggregateError<Self::Error>> {
         let AccountRequest { account_id, actor, action, traceparent } = request;
         let id = account_id.clone();
-        let Now { time, event_id } = now;
+        let Now { time, event_id, .. } = now;
         let command = account::Command { account_id, actor, time, event_id, action };
         Ok(Commanded { id, command, traceparent })
     }

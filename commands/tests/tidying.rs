@@ -43,6 +43,7 @@ impl Deployment {
             shards: SHARDS,
             batch_events: 100,
             linger: Duration::from_millis(1),
+            response_times: None,
         };
         tokio::spawn(parley_projections::run(config, projecting.clone()));
         Self { nats, database, pool, projecting }
@@ -186,6 +187,7 @@ async fn mortal(connection: &Connection, conversation_seq: u64, expires_at: Time
             body: Body::Text { text: "mortal".to_owned() },
             reply_to: None,
             expires_at: Some(expires_at),
+            by_service: false,
         }),
     };
     let subject = event_subject(shard_of(&id(), SHARDS), &id());

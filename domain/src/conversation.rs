@@ -35,6 +35,7 @@ use crate::{
     emoji::Emoji,
     event::{Event, EventData, Role},
     ids::{ClientMessageId, ConversationId, DeviceId, Kind, UserId},
+    masking::Masking,
     timestamp::Timestamp,
 };
 
@@ -63,6 +64,8 @@ pub struct Conversation {
     pub blocked_by: BTreeSet<UserId>,
     /// 0: messages do not expire.
     pub timer_seconds: u64,
+    /// A backend service has posted an order; it stays so.
+    pub has_order: bool,
 }
 
 /// What may be asked of a conversation, with everything that is not its own to know.
@@ -74,6 +77,8 @@ pub struct Command {
     /// UUIDv7 for the event, should there be one; also the id of the message it sends.
     pub event_id: Uuid,
     pub action: Action,
+    /// What people may not write to each other before they have an order.
+    pub masking: Masking,
     /// The message that the action is about, if [`Conversation::wants`] it: as it is now.
     pub message: Option<Box<Sent>>,
 }
@@ -280,6 +285,7 @@ impl Conversation {
                 if keeps_cursors {
                     self.raise(&event.actor, sent.conversation_seq, sent.conversation_seq);
                 }
+                self.has_order |= sent.is_order();
                 self.recent.record(&event.actor, sent, event.version, event.time);
             }
             EventData::MessageEdited(edited) => {
@@ -289,6 +295,7 @@ impl Conversation {
                 // The message may have been erased from the log: then this is all that tells of it.
                 let seq = deleted.conversation_seq;
                 self.last_seq = self.last_seq.max(seq);
+                self.has_order |= deleted.has_order;
                 // Who has left has no cursors any more.
                 if let Some(of) = &deleted.of
                     && keeps_cursors
@@ -552,6 +559,15 @@ impl Conversation {
         }
     }
 
+    /// What of a body gets through: until two people have an order, the contact details that they
+    /// write to each other are masked. `None` if it is all.
+    fn masked(&self, command: &Command, body: &Body) -> Option<Body> {
+        let applies = command.conversation_id.kind() == Kind::Direct
+            && command.actor.scope == Scope::User
+            && !self.has_order;
+        if applies { command.masking.of(body) } else { None }
+    }
+
     /// Nobody talks to somebody they block, or who blocks them.
     fn not_blocked(&self) -> Result<(), Refusal> {
         if self.blocked_by.is_empty() { Ok(()) } else { Err(Refusal::Blocked) }
@@ -609,6 +625,7 @@ pub(crate) mod tests {
             time: Timestamp::from_unix_millis(1_795_254_300_123),
             event_id: Uuid::from_u128(7),
             action,
+            masking: Masking::default(),
             message: None,
         }
     }

@@ -4,23 +4,23 @@
 
 use parley_domain::{
     Action, Actor, Body, ClientMessageId, Command, Conversation, ConversationId, Emoji, Event,
-    EventData, Role, Scope, Timestamp, UserId, conversation::Title,
+    EventData, Role, Scope, Timestamp, UserId, conversation::Title, masking::Masking,
 };
 use proptest::prelude::*;
 use uuid::Uuid;
 
 fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
-        3 => (0..40_u8, 0..3_u8).prop_map(|(name, text)| Action::SendMessage {
+        3 => (0..40_u8, 0..4_u8).prop_map(|(name, which)| Action::SendMessage {
             client_message_id: ClientMessageId::parse(&format!("c-{name}")).unwrap(),
-            body: Body::Text { text: format!("text {text}") },
+            body: body(which),
             reply_to: None,
         }),
         1 => (0..60_u64).prop_map(|through_seq| Action::MarkDelivered { through_seq }),
         1 => (0..60_u64).prop_map(|through_seq| Action::MarkRead { through_seq }),
-        1 => (0..20_u64, 0..3_u8).prop_map(|(conversation_seq, text)| Action::EditMessage {
+        1 => (0..20_u64, 0..4_u8).prop_map(|(conversation_seq, which)| Action::EditMessage {
             conversation_seq,
-            body: Body::Text { text: format!("text {text}") },
+            body: body(which),
         }),
         1 => (0..20_u64).prop_map(|conversation_seq| Action::DeleteMessage {
             conversation_seq,
@@ -37,27 +37,38 @@ fn action() -> impl Strategy<Value = Action> {
     ]
 }
 
+/// The last one is an order if a service sends it, and the one before it is masked until then.
+fn body(which: u8) -> Body {
+    match which {
+        3 => serde_json::from_str(r#"{"kind":"order","refId":"O-1","title":"Bicycle"}"#).unwrap(),
+        2 => Body::Text { text: "mail a@b.example".to_owned() },
+        n => Body::Text { text: format!("text {n}") },
+    }
+}
+
 fn emoji() -> impl Strategy<Value = Emoji> {
     prop_oneof![Just("👍"), Just("❤️")].prop_map(|text| Emoji::parse(text).unwrap())
 }
 
 fn commands() -> impl Strategy<Value = Vec<Command>> {
     let actor = prop_oneof![4 => Just("alice"), 4 => Just("bob"), 1 => Just("eve")];
-    prop::collection::vec((actor, action()), 0..80).prop_map(|asked| {
+    let scope = prop_oneof![5 => Just(Scope::User), 1 => Just(Scope::Service)];
+    prop::collection::vec((actor, scope, action()), 0..80).prop_map(|asked| {
         asked
             .into_iter()
             .enumerate()
-            .map(|(n, (actor, action))| Command {
+            .map(|(n, (actor, scope, action))| Command {
                 conversation_id: ConversationId::parse("d.alice.bob").unwrap(),
                 actor: Actor {
                     user_id: UserId::parse(actor).unwrap(),
                     device_id: None,
-                    scope: Scope::User,
+                    scope,
                     is_discreet: false,
                 },
                 time: Timestamp::from_unix_millis(n as i64),
                 event_id: Uuid::from_u128(n as u128 + 1),
                 action,
+                masking: Masking { emails: true, phones: true, links: true },
                 message: None,
             })
             .collect()
@@ -229,6 +240,7 @@ fn group_commands() -> impl Strategy<Value = Vec<Command>> {
                 time: Timestamp::from_unix_millis(n as i64),
                 event_id: Uuid::from_u128(n as u128 + 1),
                 message: None,
+                masking: Masking::default(),
                 action,
             })
             .collect()

@@ -118,5 +118,6 @@ fn message(position: u64, conversation_seq: u64) -> Result<MessageSent, Box<dyn 
         body: Body::Text { text: "ship it tomorrow ".repeat(4) },
         reply_to: None,
         expires_at: None,
+        by_service: false,
     })
 }

@@ -5,14 +5,16 @@ mod culprit;
 mod dead_letter;
 mod inspect;
 
-use parley_domain::Event;
+use std::collections::BTreeSet;
+
+use parley_domain::{Event, UserId};
 use parley_nats::tail::LogMessage;
 use sqlx::{Connection, PgConnection};
 
 pub use dead_letter::DeadLetter;
 pub use inspect::Poison;
 
-use crate::{Failure, checkpoint};
+use crate::{Failure, checkpoint, response_times};
 use inspect::inspect;
 
 /// What became of a batch.
@@ -21,6 +23,8 @@ pub struct Applied {
     /// Where the views are now.
     pub checkpoint: u64,
     pub dead_letters: Vec<DeadLetter>,
+    /// Who may have answered somebody in a direct conversation.
+    pub writers: BTreeSet<UserId>,
 }
 
 /// Why a batch changed nothing, as far as is known: a cut during the commit leaves it open, and the
@@ -91,7 +95,8 @@ pub async fn apply(
     dead_letter::write(&mut transaction, shard, &letters).await?;
     transaction.commit().await?;
 
-    let applied = Applied { checkpoint: reached, dead_letters: letters };
+    let writers = response_times::writers(events.iter().map(|(event, _)| event));
+    let applied = Applied { checkpoint: reached, dead_letters: letters, writers };
     for letter in &applied.dead_letters {
         letter.log(shard);
     }

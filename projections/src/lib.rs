@@ -6,6 +6,7 @@
 //! - [`apply`]: a batch of the log into all views, with its checkpoint.
 //! - [`elected`]: work on a shard that one process does at a time.
 //! - [`run`]: a projector a shard, elected, following the log.
+//! - [`response_times`]: how fast people answer, computed now and then beside the projectors.
 //! - [`erasure`]: what has to be erased from the log; [`holds`]: what must not be.
 //! - [`rebuild`]: the views made anew from the log, to replace them or to compare.
 //! - [`checkpoint`]: how far into each shard all of these reach.
@@ -27,11 +28,12 @@ pub mod load;
 pub mod number;
 pub mod queries;
 pub mod rebuild;
+pub mod response_times;
 mod runner;
 pub mod views;
 
 pub use checkpoint::{checkpoint, checkpoints};
-pub use config::Config;
+pub use config::{Config, ResponseTimes};
 pub use database::{connect, migrate};
 pub use failure::Failure;
 pub use load::{Loaded, load_account, load_conversation, load_message};

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use crate::{
     Config, Failure,
     elected::{Candidate, Role},
+    response_times::Keeper,
 };
 use projector::Projector;
 
@@ -46,11 +47,21 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     }
     // If one of them cannot go on, the others are not left running alone.
     let stop = shutdown.soft().child_token();
+    let response_times = Keeper::new(&config)?;
+    let waiting = response_times.waiting();
+    let mut beside = JoinSet::new();
+    beside.spawn(response_times.run());
     let (config, nats) = (Arc::new(config), Arc::new(nats));
     let mut projectors = JoinSet::new();
     for shard in 0..config.shards {
         let candidate = Candidate::new(Role::Projector, shard, &config.database_url, stop.clone())?;
-        let projector = Projector::new(shard, Arc::clone(&config), Arc::clone(&nats), stop.clone());
+        let projector = Projector {
+            shard,
+            config: Arc::clone(&config),
+            nats: Arc::clone(&nats),
+            stop: stop.clone(),
+            waiting: waiting.clone(),
+        };
         projectors.spawn(candidate.run(projector));
     }
     let mut result = Ok(());

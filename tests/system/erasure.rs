@@ -109,6 +109,7 @@ async fn send_mortal(up: &Up, text: &str) {
             body: Body::Text { text: text.to_owned() },
             reply_to: None,
             expires_at: Some(expires_at),
+            by_service: false,
         }),
     };
     let nats = parley_nats::connect(&up.nats_url(), "test").await.unwrap();

@@ -35,16 +35,17 @@ impl Conversation {
         if reason.is_none() && command.time.is_later_than(sent.created_at, DELETE_WINDOW) {
             return Err(Refusal::TooLate { hours: DELETE_WINDOW.as_secs() / 3_600 });
         }
-        Ok(Some(deletion(sent, reason)))
+        Ok(Some(self.deletion(sent, reason)))
     }
-}
 
-pub(super) fn deletion(sent: &Sent, reason: Option<&str>) -> EventData {
-    EventData::MessageDeleted(MessageDeleted {
-        conversation_seq: sent.conversation_seq,
-        reason: reason.map(str::to_owned),
-        of: Some(sent.deleted()),
-    })
+    pub(super) fn deletion(&self, sent: &Sent, reason: Option<&str>) -> EventData {
+        EventData::MessageDeleted(MessageDeleted {
+            conversation_seq: sent.conversation_seq,
+            reason: reason.map(str::to_owned),
+            of: Some(sent.deleted()),
+            has_order: self.has_order,
+        })
+    }
 }
 
 fn is_reason(reason: &str) -> bool {

@@ -24,10 +24,11 @@ impl Conversation {
             return Err(Refusal::NotSender);
         }
         let content = sent.content.as_ref().ok_or(Refusal::Deleted)?;
-        let for_services = content.is_for_services || body.is_for_services();
+        let for_services = content.is_for_services || content.would_be_for_services(body);
         if for_services && command.actor.scope != Scope::Service {
             return Err(Refusal::ServicesOnly);
         }
+        let body = self.masked(command, body).unwrap_or_else(|| body.clone());
         // Before the times are looked at: a retry is no second edit, however late it comes.
         if content.now() == body.fingerprint() {
             return Ok(None);
@@ -39,7 +40,6 @@ impl Conversation {
         if command.time.is_later_than(sent.created_at, EDIT_WINDOW) {
             return Err(Refusal::TooLate { hours: EDIT_WINDOW.as_secs() / 3_600 });
         }
-        let body = body.clone();
         Ok(Some(EventData::MessageEdited(MessageEdited { conversation_seq: seq, body })))
     }
 }
@@ -51,6 +51,7 @@ mod tests {
         tests::{command, delete, edit, given, later, send},
     };
     use super::*;
+    use crate::masking::Masking;
 
     #[test]
     fn an_edit_is_one_event_and_the_same_again_none() {
@@ -85,6 +86,49 @@ mod tests {
         assert!(matches!(state.decide(&later(24, 0, edit("alice", 1, "ho"))), Ok(Some(_))));
         let late = later(24, 1, edit("alice", 1, "ho"));
         assert_eq!(state.decide(&late), Err(Refusal::TooLate { hours: 24 }));
+    }
+
+    #[test]
+    fn what_a_person_edits_is_masked_as_what_they_send() {
+        let masking = Masking { emails: true, ..Masking::default() };
+        let asked = Command { masking, ..edit("alice", 1, "mail a@b.example") };
+        let state = given(&[send("alice", "c-1", "hi"), asked.clone()]);
+        assert_eq!(state.decide(&asked), Ok(None));
+        assert_eq!(state.decide(&edit("alice", 1, "mail •••")), Ok(None));
+        // With an order, it may be said after all.
+        let ordered = Conversation { has_order: true, ..state };
+        let event = ordered.decide(&asked).unwrap().unwrap();
+        let EventData::MessageEdited(edited) = event.data else { panic!("{event:?}") };
+        assert_eq!(edited.body, Body::Text { text: "mail a@b.example".to_owned() });
+    }
+
+    #[test]
+    fn a_card_of_the_marketplace_is_only_its_own_to_change() {
+        let card: Body =
+            serde_json::from_str(r#"{"kind":"order","refId":"O-1","title":"Bicycle"}"#).unwrap();
+        let sent = |scope, body: &Body| {
+            let mut sent = command(
+                "alice",
+                Action::SendMessage {
+                    client_message_id: crate::ClientMessageId::parse("o-1").unwrap(),
+                    body: body.clone(),
+                    reply_to: None,
+                },
+            );
+            sent.actor.scope = scope;
+            given(&[sent])
+        };
+        let forged =
+            command("alice", Action::EditMessage { conversation_seq: 1, body: card.clone() });
+        let by_service = sent(Scope::Service, &card);
+        assert_eq!(by_service.decide(&edit("alice", 1, "paid")), Err(Refusal::ServicesOnly));
+        // Nor does a text that it wrote in her name become its card.
+        let hi = Body::Text { text: "hi".to_owned() };
+        let by_service = sent(Scope::Service, &hi);
+        assert_eq!(by_service.decide(&forged), Err(Refusal::ServicesOnly));
+        assert!(matches!(by_service.decide(&edit("alice", 1, "ho")), Ok(Some(_))));
+        let by_herself = sent(Scope::User, &hi);
+        assert!(matches!(by_herself.decide(&forged), Ok(Some(_))));
     }
 
     #[test]

@@ -15,7 +15,7 @@ impl Conversation {
             return Err(Refusal::NotExpired);
         }
         let is_deleted = sent.content.is_none();
-        Ok((!is_deleted).then(|| delete::deletion(sent, Some(delete::EXPIRED))))
+        Ok((!is_deleted).then(|| self.deletion(sent, Some(delete::EXPIRED))))
     }
 }
 

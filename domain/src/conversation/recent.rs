@@ -43,7 +43,9 @@ pub struct Content {
     pub sent: u64,
     /// The same of what it says now, if it was edited.
     pub edited: Option<u64>,
-    /// It says what only backend services may say.
+    /// A backend service sent it.
+    pub by_service: bool,
+    /// It says what only backend services may say, or change.
     pub is_for_services: bool,
     /// Who reacted; no emoji is without anybody.
     pub reactions: BTreeMap<Emoji, BTreeSet<UserId>>,
@@ -71,19 +73,30 @@ impl Sent {
 }
 
 impl Content {
-    fn of(body: &Body) -> Self {
+    fn of(MessageSent { body, by_service, .. }: &MessageSent) -> Self {
         Self {
             sent: body.fingerprint(),
             edited: None,
-            is_for_services: body.is_for_services(),
+            by_service: *by_service,
+            is_for_services: is_for_services(body, *by_service),
             reactions: BTreeMap::new(),
         }
+    }
+
+    /// Whether it would, if it said this.
+    pub(super) fn would_be_for_services(&self, body: &Body) -> bool {
+        is_for_services(body, self.by_service)
     }
 
     /// [`Body::fingerprint`] of what it says now.
     pub(super) fn now(&self) -> u64 {
         self.edited.unwrap_or(self.sent)
     }
+}
+
+/// Anybody can send a card; one that the marketplace sent is its word, and nobody else's to change.
+fn is_for_services(body: &Body, by_service: bool) -> bool {
+    body.is_for_services() || by_service && body.is_of_the_marketplace()
 }
 
 /// Those of the last [`RECENT_MESSAGES`] numbers, ascending.
@@ -134,7 +147,7 @@ impl Recent {
             created_at: at,
             reply_to: sent.reply_to,
             expires_at: sent.expires_at,
-            content: Some(Content::of(&sent.body)),
+            content: Some(Content::of(sent)),
         });
     }
 
@@ -142,7 +155,7 @@ impl Recent {
         self.change(seq, |sent| {
             if let Some(content) = &mut sent.content {
                 content.edited = Some(body.fingerprint());
-                content.is_for_services = body.is_for_services();
+                content.is_for_services = content.would_be_for_services(body);
             }
         });
     }

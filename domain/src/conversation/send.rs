@@ -18,8 +18,10 @@ impl Conversation {
     ) -> Result<Option<EventData>, Refusal> {
         if let Some(sent) = self.recent.get(&command.actor.user_id, client_message_id) {
             // Of a deleted message nobody knows what it said.
-            let known = sent.content.as_ref();
-            return if known.is_none_or(|content| content.sent == body.fingerprint()) {
+            let Some(content) = &sent.content else { return Ok(None) };
+            // Whether it was masked depends on when it came, not on when it is asked for again.
+            let masked = command.masking.of(body).map(|masked| masked.fingerprint());
+            return if content.sent == body.fingerprint() || Some(content.sent) == masked {
                 Ok(None)
             } else {
                 Err(Refusal::ClientMessageIdReused(client_message_id.clone()))
@@ -36,9 +38,10 @@ impl Conversation {
             conversation_seq: self.last_seq.saturating_add(1),
             message_id: command.event_id,
             client_message_id: client_message_id.clone(),
-            body: body.clone(),
+            body: self.masked(command, body).unwrap_or_else(|| body.clone()),
             reply_to,
             expires_at: self.expiry(command.time),
+            by_service: command.actor.scope == Scope::Service,
         })))
     }
 
@@ -62,6 +65,7 @@ mod tests {
         tests::{CHANNEL, GROUP, command, create, given, group, inside, send, user},
     };
     use super::*;
+    use crate::masking::Masking;
 
     #[test]
     fn messages_are_numbered_from_1_and_move_the_senders_cursors() {
@@ -107,6 +111,81 @@ mod tests {
         assert_eq!(Conversation::default().decide(&system), Err(Refusal::ServicesOnly));
         system.actor.scope = Scope::Service;
         assert!(matches!(Conversation::default().decide(&system), Ok(Some(_))));
+    }
+
+    const ALL: Masking = Masking { emails: true, phones: true, links: true };
+
+    fn masking(text: &str, id: &str) -> Command {
+        Command { masking: ALL, ..send("alice", id, text) }
+    }
+
+    fn order(id: &str, scope: Scope) -> Command {
+        let body = r#"{"kind":"order","refId":"O-1","title":"Bicycle"}"#;
+        let mut order = command(
+            "bob",
+            Action::SendMessage {
+                client_message_id: ClientMessageId::parse(id).unwrap(),
+                body: serde_json::from_str(body).unwrap(),
+                reply_to: None,
+            },
+        );
+        order.actor.scope = scope;
+        order
+    }
+
+    fn said(state: &Conversation, command: &Command) -> Option<Body> {
+        match state.decide(command).unwrap()?.data {
+            EventData::MessageSent(sent) => Some(sent.body),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn text(text: &str) -> Option<Body> {
+        Some(Body::Text { text: text.to_owned() })
+    }
+
+    #[test]
+    fn contact_details_are_masked_until_the_marketplace_says_that_there_is_an_order() {
+        let asked = masking("mail a@b.example", "c-1");
+        assert_eq!(said(&Conversation::default(), &asked), text("mail •••"));
+        // Anybody can send a card that looks like an order.
+        let pretended = given(&[order("o-1", Scope::User)]);
+        assert_eq!(said(&pretended, &asked), text("mail •••"));
+        let ordered = given(&[order("o-1", Scope::Service)]);
+        assert!(ordered.has_order);
+        assert_eq!(said(&ordered, &asked), text("mail a@b.example"));
+        // It stays so, also in what is left of the log once the order was erased from it.
+        let mut deletion = super::super::tests::delete("bob", 1);
+        deletion.actor.scope = Scope::Service;
+        let event = ordered.decide(&deletion).unwrap().unwrap();
+        let mut erased = Conversation::default();
+        erased.evolve(&event);
+        assert!(erased.has_order);
+    }
+
+    #[test]
+    fn masked_is_what_a_person_writes_to_one_other() {
+        let mut by_service = masking("mail a@b.example", "c-1");
+        by_service.actor.scope = Scope::Service;
+        assert_eq!(said(&Conversation::default(), &by_service), text("mail a@b.example"));
+        let mut to_many = inside(GROUP, send("mia", "c-1", "mail a@b.example"));
+        to_many.masking = ALL;
+        assert_eq!(said(&group(), &to_many), text("mail a@b.example"));
+    }
+
+    #[test]
+    fn a_retry_is_recognised_whether_or_not_it_was_masked() {
+        let first = masking("mail a@b.example", "c-1");
+        let before = given(std::slice::from_ref(&first));
+        assert_eq!(before.decide(&first), Ok(None));
+        let after = given(&[first.clone(), order("o-1", Scope::Service)]);
+        assert_eq!(after.decide(&first), Ok(None));
+        let unmasked = given(&[order("o-1", Scope::Service), first.clone()]);
+        assert_eq!(unmasked.decide(&first), Ok(None));
+        assert!(matches!(
+            after.decide(&masking("mail c@b.example, please", "c-1")),
+            Err(Refusal::ClientMessageIdReused(_))
+        ));
     }
 
     #[test]

@@ -24,6 +24,16 @@ pub struct MessageSent {
     pub reply_to: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// A backend service sent it in the actor's name: what a card says is the marketplace's word.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_service: bool,
+}
+
+impl MessageSent {
+    /// Whether the marketplace says that the people of the conversation have an order.
+    pub fn is_order(&self) -> bool {
+        self.by_service && matches!(self.body, Body::Order(_))
+    }
 }
 
 /// Everything up to `through_seq` has arrived at, or been read by, this person.
@@ -56,6 +66,9 @@ pub struct MessageDeleted {
     /// What is left of the message once the event that sent it was erased from the log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of: Option<DeletedMessage>,
+    /// An order was in the conversation by then; the message that said so may be erased.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_order: bool,
 }
 
 /// A message without what it said.

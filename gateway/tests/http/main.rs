@@ -12,6 +12,7 @@ mod devices;
 mod edge;
 mod groups;
 mod handshake;
+mod marketplace;
 mod notifications;
 mod openapi;
 mod outage;

@@ -26,6 +26,7 @@ const SELECT: &str = concat!(
     COALESCE(c.version, 0) AS version, COALESCE(c.last_seq, 0) AS last_seq, \
     COALESCE(c.damaged, false) AS damaged, c.title, \
     COALESCE(c.timer_seconds, 0) AS timer_seconds, COALESCE(c.blocked_by, '{}') AS blocked_by, \
+    COALESCE(c.has_order, false) AS has_order, \
     people.*, newest.*, reacted.* \
     FROM (VALUES (1)) AS always (row) \
     LEFT JOIN conversations c ON c.conversation_id = $1 \
@@ -80,6 +81,7 @@ pub async fn load_conversation(
                 .map(|user| parsed("user id", UserId::parse(user)))
                 .collect::<Result<_, _>>()?,
             timer_seconds: from_sql(row.try_get("timer_seconds")?)?,
+            has_order: row.try_get("has_order")?,
         },
         checkpoint: from_sql(row.try_get("checkpoint")?)?,
         damaged: row.try_get("damaged")?,

@@ -34,7 +34,10 @@ macro_rules! messages {
              COALESCE(array_agg(m.deleted_at IS NOT NULL), '{}') AS deleted, \
              COALESCE(array_agg(COALESCE(m.fingerprint, 0)), '{}') AS fingerprints, \
              COALESCE(array_agg(m.edited_fingerprint), '{}') AS edited_fingerprints, \
-             COALESCE(array_agg(COALESCE(m.body->>'kind' = 'system', false)), '{}') AS for_services \
+             COALESCE(array_agg(m.by_service), '{}') AS by_service, \
+             COALESCE(array_agg(COALESCE(m.body->>'kind' = 'system' OR m.by_service \
+             AND m.body->>'kind' IN ('listing', 'order', 'shipment', 'return'), false)), '{}') \
+             AS for_services \
              FROM messages m WHERE m.conversation_id = $1 AND ",
             $which
         )
@@ -139,10 +142,12 @@ fn contents(row: &PgRow) -> Result<Vec<Option<Content>>, Failure> {
     let sent: Vec<i64> = row.try_get("fingerprints")?;
     let edited: Vec<Option<i64>> = row.try_get("edited_fingerprints")?;
     let for_services: Vec<bool> = row.try_get("for_services")?;
-    let known = sent.into_iter().zip(edited).zip(for_services);
-    let contents = known.map(|((sent, edited), is_for_services)| Content {
+    let by_service: Vec<bool> = row.try_get("by_service")?;
+    let known = sent.into_iter().zip(edited).zip(by_service.into_iter().zip(for_services));
+    let contents = known.map(|((sent, edited), (by_service, is_for_services))| Content {
         sent: hash_from_sql(sent),
         edited: edited.map(hash_from_sql),
+        by_service,
         is_for_services,
         reactions: BTreeMap::new(),
     });

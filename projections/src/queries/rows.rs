@@ -17,7 +17,7 @@ macro_rules! message_columns {
     () => {
         "m.conversation_id AS m_conversation_id, m.conversation_seq, m.version, m.message_id, \
          m.client_message_id, m.sender_id, m.created_at, m.reply_to, m.edited_at, m.deleted_at, \
-         m.expires_at, CASE WHEN m.expires_at <= now() THEN NULL ELSE m.body END AS body, \
+         m.expires_at, m.by_service, CASE WHEN m.expires_at <= now() THEN NULL ELSE m.body END AS body, \
          CASE WHEN m.changed_position IS NULL OR m.expires_at <= now() THEN NULL ELSE \
          (SELECT jsonb_agg(jsonb_build_object('emoji', e.emoji, 'userIds', e.users) \
          ORDER BY e.first) FROM (SELECT r.emoji, min(r.position) AS first, \
@@ -58,7 +58,8 @@ macro_rules! mine {
 pub(super) use mine;
 
 /// Of a conversation `c` as its reader sees it ([`mine`]), the reader's marks `k`, the other's row
-/// `peer` and the last message `m`; [`summary`] reads them. [`summary_joins`] brings the last three.
+/// `peer` and response time `answers`, and the last message `m`; [`summary`] reads them.
+/// [`summary_joins`] brings the last four.
 ///
 /// What is behind one's read cursor was written by others (a message moves its sender's cursor to
 /// itself), so unread needs no count but of the deleted ones.
@@ -70,7 +71,8 @@ macro_rules! summary_columns {
              c.timer_seconds, c.role, c.is_present, cardinality(c.blocked_by) > 0 AS is_blocked, \
              c.user_id = ANY (c.blocked_by) AS blocked_by_me, \
              peer.shown_read_seq AS peer_read_seq, \
-             peer.shown_delivered_seq AS peer_delivered_seq, ",
+             peer.shown_delivered_seq AS peer_delivered_seq, \
+             answers.median_seconds AS peer_response_seconds, ",
             mark_columns!(),
             ", ",
             archived!(),
@@ -114,6 +116,7 @@ macro_rules! summary_joins {
     () => {
         " LEFT JOIN members peer ON c.kind = 'direct' \
          AND peer.conversation_id = c.conversation_id AND peer.user_id <> c.user_id \
+         LEFT JOIN response_times answers ON answers.user_id = peer.user_id \
          LEFT JOIN messages m ON m.conversation_id = c.conversation_id \
          AND m.conversation_seq = c.last_seq AND c.visible @> m.conversation_seq \
          LEFT JOIN conversation_marks k ON k.user_id = c.user_id \
@@ -146,6 +149,7 @@ pub(super) fn message(row: &PgRow) -> Result<Option<Message>, Failure> {
         edited_at: optional_moment(row, "edited_at")?,
         deleted_at: optional_moment(row, "deleted_at")?,
         expires_at: optional_moment(row, "expires_at")?,
+        by_service: row.try_get("by_service")?,
         reactions: reactions.map(|Json(reactions)| reactions).unwrap_or_default(),
     }))
 }
@@ -183,6 +187,7 @@ pub(super) fn summary(row: &PgRow) -> Result<Summary, Failure> {
         delivered_seq: count(row, "delivered_seq")?,
         peer_read_seq: cursor("peer_read_seq")?,
         peer_delivered_seq: cursor("peer_delivered_seq")?,
+        peer_response_seconds: response_seconds(row)?,
         muted: row.try_get("muted")?,
         muted_until: optional_moment(row, "muted_until")?,
         pinned: row.try_get("pinned")?,
@@ -191,6 +196,12 @@ pub(super) fn summary(row: &PgRow) -> Result<Summary, Failure> {
         updated_at: moment(row, "c_updated_at")?,
         ..untouched
     })
+}
+
+/// How long the other mostly takes to answer, if that is known.
+pub(super) fn response_seconds(row: &PgRow) -> Result<Option<u64>, Failure> {
+    let seconds: Option<i64> = row.try_get("peer_response_seconds")?;
+    seconds.map(number::from_sql).transpose()
 }
 
 pub(super) fn role(row: &PgRow) -> Result<Role, Failure> {

@@ -23,12 +23,14 @@ const SELECT: &str = concat!(
 const MEMBERS: &str = "SELECT user_id, role FROM members WHERE conversation_id = $1 \
     AND left_version IS NULL AND ($2 OR role <> 'member') ORDER BY user_id LIMIT $3";
 
-/// Somebody may write a draft before the first message.
+/// Somebody may write a draft before the first message, and ask how long an answer takes.
 const MARKS: &str = concat!(
     "SELECT ",
     mark_columns!(),
-    ", k.archived_through_seq IS NOT NULL AS archived FROM conversation_marks k \
-     WHERE k.conversation_id = $1 AND k.user_id = $2"
+    ", k.archived_through_seq IS NOT NULL AS archived, \
+     answers.median_seconds AS peer_response_seconds FROM (VALUES (1)) AS always (row) \
+     LEFT JOIN conversation_marks k ON k.conversation_id = $1 AND k.user_id = $2 \
+     LEFT JOIN response_times answers ON answers.user_id = $3"
 );
 
 /// `None` if the conversation does not exist for `user`, who never was a member of it.
@@ -57,18 +59,18 @@ pub async fn summary(
             }
             return Ok(Some(summary));
         }
-        if !id.is_direct_member(user) {
-            return Ok(None);
-        }
+        let mut people = id.direct_members().into_iter().flatten();
+        let Some(peer) = people.find(|person| person != user) else { return Ok(None) };
         let untouched = Summary::untouched(id, now);
-        let query = sqlx::query(MARKS).bind(id.as_str()).bind(user.as_str());
-        let Some(row) = query.fetch_optional(pool).await? else { return Ok(Some(untouched)) };
+        let query = sqlx::query(MARKS).bind(id.as_str()).bind(user.as_str()).bind(peer.as_str());
+        let row = query.fetch_one(pool).await?;
         Ok(Some(Summary {
             muted: row.try_get("muted")?,
             muted_until: rows::optional_moment(&row, "muted_until")?,
             pinned: row.try_get("pinned")?,
             archived: row.try_get("archived")?,
             draft: row.try_get("draft")?,
+            peer_response_seconds: rows::response_seconds(&row)?,
             ..untouched
         }))
     })

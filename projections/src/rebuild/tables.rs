@@ -55,4 +55,5 @@ pub const KEPT: &[&str] = &[
     "notification_deliveries",
     "notification_events",
     "notification_timers",
+    "response_times",
 ];

@@ -15,16 +15,19 @@ use crate::{
     checkpoint,
     elected::{self, Halt, LOG_DEADLINE, SIGN_OF_LIFE_INTERVAL, Work},
     failure::within,
+    response_times::Waiting,
 };
 
 /// How long a batch may take before its connection is given up.
 const APPLY_DEADLINE: Duration = Duration::from_secs(15);
 
 pub(super) struct Projector {
-    shard: u16,
-    config: Arc<Config>,
-    nats: Arc<Nats>,
-    stop: CancellationToken,
+    pub shard: u16,
+    pub config: Arc<Config>,
+    pub nats: Arc<Nats>,
+    pub stop: CancellationToken,
+    /// Those whose response time is to be computed.
+    pub waiting: Option<Arc<Waiting>>,
 }
 
 impl Work for Projector {
@@ -60,10 +63,6 @@ impl Work for Projector {
 }
 
 impl Projector {
-    pub fn new(shard: u16, config: Arc<Config>, nats: Arc<Nats>, stop: CancellationToken) -> Self {
-        Self { shard, config, nats, stop }
-    }
-
     /// Where to go on from; checks that the log is the one that the views were made from.
     async fn begin(&self, session: &mut PgConnection) -> Result<u64, Halt> {
         let checkpoint = within(LOG_DEADLINE, checkpoint::begin(session, self.shard)).await?;
@@ -80,7 +79,12 @@ impl Projector {
         let shard = self.shard;
         let applied = apply(session, shard, position, batch);
         match tokio::time::timeout(APPLY_DEADLINE, applied).await {
-            Ok(Ok(applied)) => Ok(applied.checkpoint),
+            Ok(Ok(applied)) => {
+                if let Some(waiting) = &self.waiting {
+                    waiting.wrote(applied.writers);
+                }
+                Ok(applied.checkpoint)
+            }
             Ok(Err(NotApplied::Superseded { .. })) => {
                 tracing::warn!(shard, position, "another projector has written: standing by");
                 Err(Halt::Superseded)

@@ -323,7 +323,7 @@ impl Deletions<'_> {
              forgotten AS (DELETE FROM reactions r USING deleted d \
              WHERE r.conversation_id = d.id COLLATE \"C\" AND r.conversation_seq = d.seq), \
              emptied AS (UPDATE messages m SET body = NULL, fingerprint = NULL, \
-             edited_fingerprint = NULL, edited_at = NULL, deleted_at = d.at, \
+             edited_fingerprint = NULL, edited_at = NULL, by_service = false, deleted_at = d.at, \
              changed_position = d.position FROM deleted d \
              WHERE m.conversation_id = d.id COLLATE \"C\" AND m.conversation_seq = d.seq \
              AND m.deleted_at IS NULL RETURNING d.id, d.seq, d.at) \

@@ -36,6 +36,9 @@ pub struct Message {
     pub deleted_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// A backend service sent it in the sender's name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_service: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reactions: Vec<Reactions>,
 }
@@ -85,10 +88,10 @@ impl<'a> NewMessages<'a> {
         sqlx::query(
             "INSERT INTO messages (conversation_id, conversation_seq, version, position, \
              fingerprint, created_at, message_id, reply_to, expires_at, sender_id, \
-             client_message_id, body) \
+             client_message_id, body, by_service) \
              SELECT * FROM UNNEST($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], \
              $5::bigint[], $6::timestamptz[], $7::uuid[], $8::bigint[], $9::timestamptz[], \
-             $10::text[], $11::text[], $12::jsonb[]) \
+             $10::text[], $11::text[], $12::jsonb[], $13::boolean[]) \
              ON CONFLICT (conversation_id, conversation_seq) DO NOTHING",
         )
         .bind(columns.conversation_id)
@@ -103,6 +106,7 @@ impl<'a> NewMessages<'a> {
         .bind(columns.sender_id)
         .bind(columns.client_message_id)
         .bind(columns.body)
+        .bind(columns.by_service)
         .execute(connection)
         .await?;
         Ok(())
@@ -123,6 +127,7 @@ struct Columns<'a> {
     sender_id: Vec<&'a str>,
     client_message_id: Vec<&'a str>,
     body: Vec<Json<&'a Body>>,
+    by_service: Vec<bool>,
 }
 
 impl<'a> Columns<'a> {
@@ -144,6 +149,7 @@ impl<'a> Columns<'a> {
         self.sender_id.push(event.actor.as_str());
         self.client_message_id.push(sent.client_message_id.as_str());
         self.body.push(Json(&sent.body));
+        self.by_service.push(sent.by_service);
         Ok(())
     }
 }

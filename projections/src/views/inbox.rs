@@ -33,6 +33,9 @@ pub struct Summary {
     pub peer_read_seq: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer_delivered_seq: Option<u64>,
+    /// How long the other mostly takes to answer people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer_response_seconds: Option<u64>,
     pub muted: bool,
     /// When that ends by itself, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,6 +72,7 @@ impl Summary {
             delivered_seq: 0,
             peer_read_seq: is_direct.then_some(0),
             peer_delivered_seq: is_direct.then_some(0),
+            peer_response_seconds: None,
             muted: false,
             muted_until: None,
             pinned: false,

@@ -1,5 +1,6 @@
-//! What a conversation is called, how it is kept, how many are in it, and who blocks whom: columns of
-//! its row that change rarely, so a batch of messages does not write them.
+//! What a conversation is called, how it is kept, how many are in it, who blocks whom, and whether
+//! there is an order: columns of its row that change rarely, so a batch of messages does not write
+//! them.
 
 use std::collections::BTreeMap;
 
@@ -21,6 +22,7 @@ struct Change<'a> {
     member_count: Option<u64>,
     /// Whether this person blocks the other.
     blocks: BTreeMap<&'a str, bool>,
+    has_order: bool,
 }
 
 impl<'a> Settings<'a> {
@@ -52,6 +54,10 @@ impl<'a> Settings<'a> {
             EventData::ConversationUnblocked(_) => {
                 self.change(id).blocks.insert(event.actor.as_str(), false);
             }
+            EventData::MessageSent(sent) if sent.is_order() => self.change(id).has_order = true,
+            EventData::MessageDeleted(deleted) if deleted.has_order => {
+                self.change(id).has_order = true;
+            }
             EventData::MessageSent(_)
             | EventData::MessageEdited(_)
             | EventData::MessageDeleted(_)
@@ -76,6 +82,7 @@ impl<'a> Settings<'a> {
         let (mut ids, mut titled, mut titles) = (Vec::new(), Vec::new(), Vec::new());
         let (mut timers, mut counts) = (Vec::new(), Vec::new());
         let (mut blocking, mut unblocking) = (Vec::new(), Vec::new());
+        let mut ordered = Vec::new();
         for (id, change) in self.changed {
             ids.push(id);
             titled.push(change.title.is_some());
@@ -88,6 +95,7 @@ impl<'a> Settings<'a> {
             };
             blocking.push(names(true));
             unblocking.push(names(false));
+            ordered.push(change.has_order);
         }
         // An id has no spaces, and arrays of arrays cannot be of different lengths.
         sqlx::query(
@@ -95,12 +103,13 @@ impl<'a> Settings<'a> {
              title = CASE WHEN s.titled THEN s.title ELSE c.title END, \
              timer_seconds = COALESCE(s.timer_seconds, c.timer_seconds), \
              member_count = COALESCE(s.member_count, c.member_count), \
+             has_order = c.has_order OR s.has_order, \
              blocked_by = ARRAY(SELECT DISTINCT who COLLATE \"C\" FROM \
                  UNNEST(c.blocked_by || string_to_array(s.blocking, ' ')) AS who \
                  WHERE who <> ALL (string_to_array(s.unblocking, ' ')) ORDER BY 1) \
              FROM UNNEST($1::text[], $2::boolean[], $3::text[], $4::bigint[], $5::bigint[], \
-             $6::text[], $7::text[]) AS s (conversation_id, titled, title, timer_seconds, \
-             member_count, blocking, unblocking) \
+             $6::text[], $7::text[], $8::boolean[]) AS s (conversation_id, titled, title, timer_seconds, \
+             member_count, blocking, unblocking, has_order) \
              WHERE c.conversation_id = s.conversation_id COLLATE \"C\"",
         )
         .bind(ids)
@@ -110,6 +119,7 @@ impl<'a> Settings<'a> {
         .bind(counts)
         .bind(blocking)
         .bind(unblocking)
+        .bind(ordered)
         .execute(connection)
         .await?;
         Ok(())

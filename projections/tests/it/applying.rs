@@ -1,6 +1,6 @@
 //! Batches: exactly once in effect, however they are cut and however often they come.
 
-use parley_domain::{Action, Body, Emoji};
+use parley_domain::{Action, Body, ClientMessageId, Emoji, Scope};
 use parley_projections::apply::NotApplied;
 use rand::{Rng, rngs::StdRng};
 
@@ -37,6 +37,16 @@ pub fn random_log(random: &mut StdRng, commands: usize) -> Log {
             8 => drop(log.ask(&id, one, Action::RemoveReaction { conversation_seq, emoji })),
             0 => drop(log.ask(&id, one, Action::MarkRead { through_seq })),
             1 => drop(log.ask(&id, one, Action::MarkDelivered { through_seq })),
+            9 => {
+                let body = r#"{"kind":"order","refId":"O-1","title":"Bicycle"}"#;
+                let action = Action::SendMessage {
+                    client_message_id: ClientMessageId::parse(&format!("o-{}", log.last()))
+                        .unwrap(),
+                    body: serde_json::from_str(body).unwrap(),
+                    reply_to: None,
+                };
+                drop(log.ask_as(Scope::Service, &id, one, action));
+            }
             _ => drop(log.send(one, other, "hello")),
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use parley_domain::{
-    Action, ClientMessageId, Conversation, Emoji, EventData, Kind, Role,
+    Action, ClientMessageId, Conversation, Emoji, EventData, Kind, Role, Scope,
     conversation::{RECENT_MESSAGES, Title},
 };
 use parley_projections::{
@@ -22,7 +22,7 @@ use crate::{
 
 #[derive(Debug, Clone)]
 enum Asked {
-    Send { body: u8, reply_to: Option<u64>, name: u8 },
+    Send { body: u8, reply_to: Option<u64>, name: u8, by_service: bool },
     Read(u64),
     Deliver(u64),
     Edit { seq: u64, body: u8 },
@@ -33,11 +33,12 @@ enum Asked {
 /// Who asks what of which conversation; some of it is refused or changes nothing.
 fn commands() -> impl Strategy<Value = Vec<(usize, usize, Asked)>> {
     let asked = prop_oneof![
-        3 => (0..3_u8, prop::option::of(0..9_u64), 0..30_u8)
-            .prop_map(|(body, reply_to, name)| Asked::Send { body, reply_to, name }),
+        3 => (0..4_u8, prop::option::of(0..9_u64), 0..30_u8, prop::bool::weighted(0.2)).prop_map(
+            |(body, reply_to, name, by_service)| Asked::Send { body, reply_to, name, by_service }
+        ),
         1 => (0..30_u64).prop_map(Asked::Read),
         1 => (0..30_u64).prop_map(Asked::Deliver),
-        1 => (0..12_u64, 0..3_u8).prop_map(|(seq, body)| Asked::Edit { seq, body }),
+        1 => (0..12_u64, 0..4_u8).prop_map(|(seq, body)| Asked::Edit { seq, body }),
         1 => (0..12_u64).prop_map(Asked::Delete),
         2 => (0..12_u64, prop_oneof![Just("👍"), Just("❤️")], prop::bool::weighted(0.7))
             .prop_map(|(seq, emoji, add)| Asked::React { seq, emoji, add }),
@@ -51,6 +52,7 @@ fn body(which: u8) -> parley_domain::Body {
         1 => {
             r#"{"kind":"order","refId":"O-1","title":"Bicycle","priceMinor":12000,"currency":"EUR"}"#
         }
+        2 => r#"{"kind":"text","text":"mail a@b.example"}"#,
         _ => r#"{"kind":"encrypted","scheme":"s","ciphertext":"c","header":"h"}"#,
     };
     serde_json::from_str(json).unwrap()
@@ -69,13 +71,18 @@ fn play(run: u64, position: u64, commands: &[(usize, usize, Asked)]) -> Log {
     for (conversation, actor, asked) in commands {
         let one = &names[*conversation];
         let other = &names[(conversation + 1) % 3];
+        let mut scope = Scope::User;
         let action = match asked {
-            Asked::Send { body: which, reply_to, name } => Action::SendMessage {
-                client_message_id: parley_domain::ClientMessageId::parse(&format!("c {name}"))
-                    .unwrap(),
-                body: body(*which),
-                reply_to: *reply_to,
-            },
+            Asked::Send { body: which, reply_to, name, by_service } => {
+                if *by_service {
+                    scope = Scope::Service;
+                }
+                Action::SendMessage {
+                    client_message_id: ClientMessageId::parse(&format!("c {name}")).unwrap(),
+                    body: body(*which),
+                    reply_to: *reply_to,
+                }
+            }
             Asked::Read(through_seq) => Action::MarkRead { through_seq: *through_seq },
             Asked::Deliver(through_seq) => Action::MarkDelivered { through_seq: *through_seq },
             Asked::Edit { seq, body: which } => {
@@ -91,7 +98,7 @@ fn play(run: u64, position: u64, commands: &[(usize, usize, Asked)]) -> Log {
                 }
             }
         };
-        log.ask(&direct(one, other), &names[*actor], action);
+        log.ask_as(scope, &direct(one, other), &names[*actor], action);
     }
     log.messages.remove(0);
     log

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use parley_domain::{
     Account, AccountId, Action, Actor, Body, ClientMessageId, Command, Conversation,
     ConversationId, DeviceId, Emoji, Event, EventData, Kind, Scope, Subject, Timestamp, UserId,
-    account, conversation::Title,
+    account, conversation::Title, masking::Masking,
 };
 use parley_nats::{subjects::event_subject, tail::LogMessage};
 use uuid::Uuid;
@@ -65,18 +65,24 @@ impl Log {
 
     /// Decides, folds and appends; what is refused or changes nothing leaves no trace.
     pub fn ask(&mut self, id: &ConversationId, actor: &str, action: Action) -> Option<Event> {
+        self.ask_as(Scope::User, id, actor, action)
+    }
+
+    pub fn ask_as(
+        &mut self,
+        scope: Scope,
+        id: &ConversationId,
+        actor: &str,
+        action: Action,
+    ) -> Option<Event> {
         let position = self.last() + 1;
         let command = Command {
             conversation_id: id.clone(),
-            actor: Actor {
-                user_id: user(actor),
-                device_id: None,
-                scope: Scope::User,
-                is_discreet: false,
-            },
+            actor: Actor { user_id: user(actor), device_id: None, scope, is_discreet: false },
             time: Self::time_of(position),
             event_id: Uuid::from_u128(u128::from(position)),
             action,
+            masking: Masking { emails: true, phones: true, links: true },
             message: None,
         };
         let state = self.states.entry(id.clone()).or_default();

@@ -18,6 +18,7 @@ mod poison;
 mod presence;
 mod projecting;
 mod rebuild;
+mod response_times;
 mod summary;
 mod support;
 mod sync;

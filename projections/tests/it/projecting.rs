@@ -41,6 +41,7 @@ pub fn config(database_url: &str, server: &TestNats) -> Config {
         shards: SHARDS,
         batch_events: 50,
         linger: Duration::from_millis(2),
+        response_times: None,
     }
 }
 
