@@ -43,6 +43,7 @@ impl Deployment {
             shards: SHARDS,
             batch_events: 100,
             linger: Duration::from_millis(1),
+            response_times: None,
         };
         tokio::spawn(parley_projections::run(config, projecting.clone()));
         Self { nats, database, pool, projecting }

@@ -59,7 +59,12 @@ fn commands() -> impl Strategy<Value = Vec<Command>> {
             .enumerate()
             .map(|(n, (actor, scope, action))| Command {
                 conversation_id: ConversationId::parse("d.alice.bob").unwrap(),
-                actor: Actor { user_id: UserId::parse(actor).unwrap(), device_id: None, scope },
+                actor: Actor {
+                    user_id: UserId::parse(actor).unwrap(),
+                    device_id: None,
+                    scope,
+                    is_discreet: false,
+                },
                 time: Timestamp::from_unix_millis(n as i64),
                 event_id: Uuid::from_u128(n as u128 + 1),
                 action,
@@ -231,7 +236,7 @@ fn group_commands() -> impl Strategy<Value = Vec<Command>> {
             .enumerate()
             .map(|(n, (user_id, action))| Command {
                 conversation_id: ConversationId::parse(id).unwrap(),
-                actor: Actor { user_id, device_id: None, scope: Scope::User },
+                actor: Actor { user_id, device_id: None, scope: Scope::User, is_discreet: false },
                 time: Timestamp::from_unix_millis(n as i64),
                 event_id: Uuid::from_u128(n as u128 + 1),
                 message: None,

@@ -1,6 +1,5 @@
 //! The projectors: one a shard at any time, whichever process it runs in.
 
-mod election;
 mod projector;
 
 use std::sync::Arc;
@@ -8,7 +7,11 @@ use std::sync::Arc;
 use parley_runtime::shutdown::Shutdown;
 use tokio::task::JoinSet;
 
-use crate::{Config, Failure, response_times::Keeper};
+use crate::{
+    Config, Failure,
+    elected::{Candidate, Role},
+    response_times::Keeper,
+};
 use projector::Projector;
 
 /// Why projecting cannot go on; what may pass by itself is waited for instead.
@@ -46,19 +49,16 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let stop = shutdown.soft().child_token();
     let response_times = Keeper::new(&config)?;
     let waiting = response_times.waiting();
+    // Ends with the set, whichever way this function ends.
     let mut beside = JoinSet::new();
     beside.spawn(response_times.run());
-    let config = Arc::new(config);
+    let (config, nats) = (Arc::new(config), Arc::new(nats));
     let mut projectors = JoinSet::new();
     for shard in 0..config.shards {
-        let projector = Projector::new(
-            shard,
-            Arc::clone(&config),
-            nats.clone(),
-            stop.clone(),
-            waiting.clone(),
-        )?;
-        projectors.spawn(projector.run());
+        let candidate = Candidate::new(Role::Projector, shard, &config.database_url, stop.clone())?;
+        let (config, nats) = (Arc::clone(&config), Arc::clone(&nats));
+        let projector = Projector::new(shard, config, nats, stop.clone(), waiting.clone());
+        projectors.spawn(candidate.run(projector));
     }
     let mut result = Ok(());
     while let Some(ended) = tokio::select! {
