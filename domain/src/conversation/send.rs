@@ -134,10 +134,9 @@ mod tests {
     }
 
     fn said(state: &Conversation, command: &Command) -> Option<Body> {
-        match state.decide(command).unwrap()?.data {
-            EventData::MessageSent(sent) => Some(sent.body),
-            other => panic!("{other:?}"),
-        }
+        let event = state.decide(command).unwrap()?;
+        let EventData::MessageSent(sent) = event.data else { panic!("{event:?}") };
+        Some(sent.body)
     }
 
     fn text(text: &str) -> Option<Body> {
