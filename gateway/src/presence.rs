@@ -42,7 +42,7 @@ use self::{
     last_seen::Notes,
     local::Local,
     table::{Table, TableConfig},
-    watchers::{Queue, Watchers},
+    watchers::Onlookers,
 };
 use crate::{
     accounts::{Accounts, Pair},
@@ -105,8 +105,6 @@ struct Shared {
     beats: AtomicU64,
     wants_beat: Notify,
     wants_sweep: Notify,
-    watchers: Watchers,
-    queue: Queue,
     notes: Mutex<Notes>,
     counters: Counters,
 }
@@ -173,8 +171,6 @@ impl Presence {
             beats: AtomicU64::new(0),
             wants_beat: Notify::new(),
             wants_sweep: Notify::new(),
-            watchers: Watchers::default(),
-            queue: Queue::default(),
             notes: Mutex::default(),
             counters: Counters::default(),
         });
@@ -236,7 +232,7 @@ impl Presence {
 
     /// Who may see this person may have changed.
     pub fn reconsider(&self, user: &UserId) {
-        self.0.watchers.touch(user.as_str());
+        self.0.onlookers().watchers.touch(user.as_str());
     }
 
     pub fn counters(&self) -> &Counters {
@@ -247,14 +243,18 @@ impl Presence {
         Gauges {
             here: lock(&self.0.local).len(),
             table: lock(&self.0.table).size(),
-            watchers: self.0.watchers.sessions(),
-            waiting: self.0.queue.len(),
+            watchers: self.0.onlookers().watchers.sessions(),
+            waiting: self.0.onlookers().queue.len(),
             notes: lock(&self.0.notes).len(),
         }
     }
 }
 
 impl Shared {
+    fn onlookers(&self) -> &Onlookers {
+        self.hub.onlookers()
+    }
+
     /// Whether all is known that has to be, to say to `me` whether this person is online.
     fn knows(&self, me: &UserId, user: &UserId) -> bool {
         lock(&self.table).knows(user.as_str()) && self.allows(me, user).is_some()
@@ -268,7 +268,7 @@ impl Shared {
     fn show(&self, changed: &[UserId]) {
         self.counters.changes.fetch_add(changed.len() as u64, Ordering::Relaxed);
         for user in changed {
-            self.watchers.touch(user.as_str());
+            self.onlookers().watchers.touch(user.as_str());
         }
     }
 }

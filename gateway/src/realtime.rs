@@ -14,16 +14,21 @@ pub mod config;
 pub mod feed;
 pub mod follow;
 pub mod hub;
+mod loading;
+mod members;
 pub mod pages;
+mod past;
 pub mod poll;
 pub mod protocol;
 pub mod registry;
 pub mod ring;
+pub mod routing;
 pub mod session;
 pub mod socket;
 pub mod stream;
 pub mod sync;
 pub mod token;
+mod typing;
 
 use std::{
     sync::{
@@ -43,6 +48,7 @@ pub(crate) use self::registry::lock;
 use self::{
     follow::Told,
     hub::Hub,
+    loading::Loader,
     pages::Pages,
     protocol::Close,
     session::{SessionConfig, Who},
@@ -144,7 +150,7 @@ impl Realtime {
 
     /// The tasks end, by `end`, after the last socket.
     fn follow(&self, shards: u16, end: &CancellationToken) {
-        let Shared { hub, devices, nats, shutdown, sockets, .. } = &*self.0;
+        let Shared { hub, devices, nats, pages, shutdown, sockets, .. } = &*self.0;
         for shard in 0..shards {
             let told = Told {
                 hub: Arc::clone(hub),
@@ -152,7 +158,8 @@ impl Realtime {
                 accounts: Arc::clone(&self.0.accounts),
                 presence: self.0.presence.clone(),
             };
-            shutdown.spawn(follow::shard(told, nats.clone(), shard, end.clone()));
+            let loader = Loader::new(pages.pool().clone(), nats.clone(), shard);
+            shutdown.spawn(follow::shard(told, nats.clone(), loader, shard, end.clone()));
         }
         shutdown.spawn(Arc::clone(devices).settle(end.clone()));
         shutdown.spawn(follow::typing(Arc::clone(hub), nats.clone(), end.clone()));

@@ -99,6 +99,16 @@ pub async fn read_subject(
     shard: u16,
     id: &impl LogId,
 ) -> Result<Vec<LogMessage>, Failure> {
+    read_subject_after(connection, shard, id, 0).await
+}
+
+/// The same from a position on: those behind `after`. Quick if that is not far from the log's end.
+pub async fn read_subject_after(
+    connection: &Connection,
+    shard: u16,
+    id: &impl LogId,
+    after: u64,
+) -> Result<Vec<LogMessage>, Failure> {
     let subject = event_subject(shard, id);
     let consumer = connection
         .jetstream()
@@ -109,7 +119,7 @@ pub async fn read_subject(
                 num_replicas: 1,
                 inactive_threshold: STALLED * 2,
                 filter_subject: subject,
-                ..from_position(0)
+                ..from_position(after)
             },
             stream_name(shard),
         )

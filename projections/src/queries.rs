@@ -2,6 +2,7 @@
 
 mod account;
 mod blocks;
+mod crowd;
 mod devices;
 mod history;
 mod inbox;
@@ -16,11 +17,12 @@ pub use account::{
     AccountState, ShownTo, account_version, contact, contacts, endpoints, settings, shown_to,
 };
 pub use blocks::blocks;
+pub use crowd::{Crowd, crowds};
 pub use devices::{AccountDevices, Standing, devices, standing};
 pub use history::{HistoryPage, MAX_HISTORY_MESSAGES, Page, history};
 pub use inbox::{Filter, InboxCursor, InboxPage, InvalidCursor, MAX_INBOX_CONVERSATIONS, inbox};
 pub use newcomer::{Newcomer, newcomer};
-pub use presence::{Acquaintance, acquaintances, note_last_seen};
+pub use presence::{Acquaintance, Acquaintances, Pair, acquaintances, note_last_seen};
 pub use receipts::{Receipts, receipts};
 pub use summary::{is_participant, summary};
 pub use sync::{SyncConversation, SyncCursor, SyncLimits, SyncPage, sync_page};

@@ -8,6 +8,7 @@
 mod conversation;
 mod device;
 mod faults;
+mod groups;
 mod harness;
 mod load;
 mod messages;

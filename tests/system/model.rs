@@ -130,6 +130,31 @@ impl Model {
                 let through = &data["throughSeq"];
                 self.conversation(json).reached(&me, &data["userId"], through, true);
             }
+            EventData::ConversationCreated(_) => self.conversation(json).created(&me, data),
+            EventData::MemberAdded(_) | EventData::MemberRemoved(_) | EventData::MemberLeft(_) => {
+                self.conversation(json).summary["memberCount"] = data["memberCount"].clone();
+            }
+            EventData::MemberRoleChanged(_) => {
+                let summary = &mut self.conversation(json).summary;
+                if summary["kind"] == "channel" && data["userId"] == me {
+                    summary["canSend"] = json!(data["role"] != "member");
+                }
+            }
+            EventData::ConversationRenamed(_) => {
+                put(&mut self.conversation(json).summary, "title", data.get("title"));
+            }
+            EventData::ConversationTimerSet(_) => {
+                self.conversation(json).summary["timerSeconds"] = data["seconds"].clone();
+            }
+            // Of two who block each other, a device has to ask whether the other still does.
+            EventData::ConversationBlocked(_) | EventData::ConversationUnblocked(_) => {
+                let blocks = matches!(&event.data, EventData::ConversationBlocked(_));
+                let summary = &mut self.conversation(json).summary;
+                summary["canSend"] = json!(!blocks);
+                if json["actor"] == me {
+                    summary["blockedByMe"] = json!(blocks);
+                }
+            }
             EventData::Account(AccountEvent::DeviceRegistered(_)) => {
                 let device = json!({
                     "deviceId": data["deviceId"],
@@ -233,6 +258,23 @@ impl Model {
 
     fn devices(&mut self) -> &mut Vec<Value> {
         self.account["devices"].as_array_mut().unwrap()
+    }
+}
+
+impl Conversation {
+    /// A group or channel begins.
+    fn created(&mut self, me: &str, data: &Value) {
+        let members = data["members"].as_array().unwrap();
+        let mine = members.iter().find(|member| member["userId"] == me);
+        let leads = mine.is_some_and(|member| member["role"] != "member");
+        let summary = &mut self.summary;
+        summary["kind"] = data["kind"].clone();
+        summary["memberCount"] = json!(members.len());
+        summary["canSend"] = json!(leads || data["kind"] == "group");
+        put(summary, "title", data.get("title"));
+        for field in ["members", "peerReadSeq", "peerDeliveredSeq"] {
+            put(summary, field, None);
+        }
     }
 }
 

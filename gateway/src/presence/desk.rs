@@ -7,27 +7,42 @@ use std::{
 };
 
 use parley_domain::{ConversationId, UserId};
-use parley_projections::{Failure, queries};
+use parley_projections::{
+    Failure,
+    queries::{self, Acquaintance, Acquaintances, Pair},
+};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{Presence, Shared, Shown, Sight, access::Access, watch::Watch};
-use crate::{accounts::Pair, realtime::registry::lock};
+use super::{
+    Presence, Shared, Shown, Sight,
+    access::{Access, Tie},
+    watch::Watch,
+};
+use crate::{accounts, realtime::registry::lock};
 
 /// Sessions a question; each asks about a hundred people at most.
 const SESSIONS: usize = 64;
 const RETRY: Duration = Duration::from_secs(1);
 
+/// How soon the database is asked again that did not know of the log's last events yet.
+const LAG: Duration = Duration::from_millis(50);
+/// How often, for a request.
+const LOOKS: usize = 20;
+
 /// Until `end`.
 pub(super) async fn run(shared: Arc<Shared>, end: CancellationToken) {
     loop {
         let serve = async {
-            let watches = shared.queue.take(SESSIONS).await;
-            if !shared.serve(&watches).await {
-                sleep(RETRY).await;
-                for watch in watches.iter().filter(|watch| !watch.is_over()) {
-                    shared.queue.push(watch);
-                }
+            let (watches, pairs) = shared.onlookers().queue.take(SESSIONS).await;
+            let pause = match shared.serve(&watches, pairs).await {
+                Served::All => return,
+                Served::Behind => LAG,
+                Served::Nothing => RETRY,
+            };
+            sleep(pause).await;
+            for watch in watches.iter().filter(|watch| !watch.is_over()) {
+                shared.onlookers().queue.push(watch);
             }
         };
         tokio::select! {
@@ -36,6 +51,15 @@ pub(super) async fn run(shared: Arc<Shared>, end: CancellationToken) {
             () = serve => {}
         }
     }
+}
+
+/// What became of some questions.
+enum Served {
+    All,
+    /// The database does not know of the log's last events about some of them.
+    Behind,
+    /// It did not answer.
+    Nothing,
 }
 
 /// What is asked, and what of it is known.
@@ -47,20 +71,29 @@ struct Question {
     access: Access,
 }
 
+impl Question {
+    fn new(me: &UserId, user: UserId, access: Access) -> Self {
+        Self { conversation: ConversationId::direct(me, &user).ok(), me: me.clone(), user, access }
+    }
+}
+
 impl Shared {
-    /// Says whether the database answered.
-    async fn serve(&self, watches: &[Arc<Watch>]) -> bool {
+    async fn serve(&self, watches: &[Arc<Watch>], pairs: Vec<ConversationId>) -> Served {
         let mut questions = Vec::new();
         let mut asking = Vec::new();
         for watch in watches.iter().filter(|watch| !watch.is_over()) {
             // First, so that whatever is watched from now on is asked about again.
             watch.unclaim();
+            let round = watch.round();
             let me = watch.me();
             for (user, access) in watch.unsettled(|user| self.knows(me, user)) {
-                let conversation = ConversationId::direct(me, &user).ok();
-                questions.push(Question { me: me.clone(), conversation, user, access });
-                asking.push(watch);
+                questions.push(Question::new(watch.me(), user, access));
+                asking.push((watch, round));
             }
+        }
+        // Of those who type, only the ties are of interest, which are kept with any answer.
+        for [me, user] in pairs.iter().filter_map(ConversationId::direct_members) {
+            questions.push(Question::new(&me, user, Access::Unknown));
         }
         let answered = self.look_up(&mut questions).await;
         if let Err(failure) = &answered {
@@ -69,60 +102,76 @@ impl Shared {
         for watch in watches {
             watch.guess(answered.is_err());
         }
-        if answered.is_ok() {
-            for (Question { conversation, user, access, .. }, watch) in questions.iter().zip(asking)
-            {
-                if *access == Access::Allowed
-                    && let Some(conversation) = conversation
-                {
-                    self.hub.strangers().remove(conversation, watch);
-                }
-                watch.decide(user.as_str(), *access);
-            }
+        if answered.is_err() {
+            return Served::Nothing;
         }
-        // Views that are behind are asked again, too.
+        self.onlookers().learned.notify_waiters();
+        // Views that are behind what people wish are asked again, too.
         let is_settled = |question: &Question| {
             question.access != Access::Allowed
                 || self.allows(&question.me, &question.user).is_some()
         };
-        answered.is_ok() && questions.iter().all(is_settled)
+        let mut served = match questions.iter().all(is_settled) {
+            true => Served::All,
+            false => Served::Behind,
+        };
+        for (Question { user, access, .. }, (watch, round)) in questions.iter().zip(asking) {
+            match access {
+                Access::Unknown => served = Served::Behind,
+                Access::Allowed | Access::Denied => watch.decide(user.as_str(), *access, round),
+            }
+        }
+        served
     }
 
-    /// Finds out what these may be told; keeps what it learns.
+    /// Finds out what these may be told; keeps what it learns. What stays unknown is to be asked
+    /// again soon.
     async fn look_up(&self, questions: &mut [Question]) -> Result<(), Failure> {
         if questions.is_empty() {
             return Ok(());
         }
         self.counters.lookups.fetch_add(1, Ordering::Relaxed);
-        let pairs: Vec<_> = questions
-            .iter()
-            .map(|question| (question.conversation.clone(), question.user.clone()))
-            .collect();
-        let found = queries::acquaintances(&self.pool, &pairs).await.inspect_err(|_| {
+        let asked = questions.iter().map(|Question { me, conversation, user, .. }| Pair {
+            conversation: conversation.as_ref(),
+            me,
+            user,
+        });
+        let asked: Vec<_> = asked.collect();
+        let answer = queries::acquaintances(&self.pool, self.hub.shards(), &asked).await;
+        let Acquaintances { checkpoints, found } = answer.inspect_err(|_| {
             self.counters.failed_lookups.fetch_add(1, Ordering::Relaxed);
         })?;
-        let wishes: Vec<Pair> = questions
+        let wishes: Vec<accounts::Pair> = questions
             .iter()
-            .map(|question| Pair { shown: question.user.clone(), to: question.me.clone() })
+            .map(|Question { me, user, .. }| accounts::Pair { shown: user.clone(), to: me.clone() })
             .collect();
         self.accounts.learn(&wishes).await.inspect_err(|_| {
             self.counters.failed_lookups.fetch_add(1, Ordering::Relaxed);
         })?;
+        let ties = &self.onlookers().ties;
         let mut table = lock(&self.table);
-        for (Question { conversation, user, access, .. }, found) in questions.iter_mut().zip(found)
-        {
-            // The log's tail may be ahead of the database, and by now of the question too.
-            let is_allowed =
-                || self.hub.acquainted().access(conversation.as_ref()) == Access::Allowed;
-            if !found.is_known && !is_allowed() {
-                *access = Access::Denied;
-                continue;
-            }
-            *access = Access::Allowed;
+        for (question, found) in questions.iter_mut().zip(found) {
+            let Question { me, conversation, user, access } = question;
             if let Some(conversation) = conversation {
-                self.hub.acquainted().insert(conversation.as_str());
+                let tie = match found {
+                    Acquaintance { is_blocked: true, .. } => Tie::Blocked,
+                    Acquaintance { has_talked: true, .. } => Tie::Talked,
+                    Acquaintance { .. } => Tie::Strangers,
+                };
+                if !ties.learn(conversation, [&*me, &*user], tie, &checkpoints) {
+                    *access = Access::Unknown;
+                    continue;
+                }
             }
-            table.remember(user, found.last_seen_at.map(|at| at.unix_millis()));
+            *access = match ties.access(conversation.as_ref()) {
+                // The ties alone do not allow it.
+                Access::Unknown if found.shares_group => Access::Allowed,
+                Access::Unknown => Access::Denied,
+                known @ (Access::Allowed | Access::Denied) => known,
+            };
+            if *access == Access::Allowed {
+                table.remember(user, found.last_seen_at.map(|at| at.unix_millis()));
+            }
         }
         Ok(())
     }
@@ -138,22 +187,32 @@ impl Presence {
     ) -> Result<Vec<(UserId, Shown)>, Failure> {
         let shared = self.shared();
         let question = |user: &UserId| {
-            let conversation = ConversationId::direct(me, user).ok();
-            let access = shared.hub.acquainted().access(conversation.as_ref());
-            Question { me: me.clone(), conversation, user: user.clone(), access }
+            let mut question = Question::new(me, user.clone(), Access::Unknown);
+            question.access = shared.onlookers().ties.access(question.conversation.as_ref());
+            question
         };
-        let (mut open, mut known): (Vec<_>, Vec<_>) =
-            users.iter().map(question).partition(|question| {
-                question.access != Access::Allowed || !shared.knows(me, &question.user)
-            });
-        if let Err(failure) = shared.look_up(&mut open).await {
-            let is_open = |question: &Question| {
-                question.access == Access::Unknown || shared.allows(me, &question.user).is_none()
-            };
-            if open.iter().any(is_open) {
-                return Err(failure);
+        let is_open = |question: &Question| match question.access {
+            Access::Unknown => true,
+            Access::Allowed => !shared.knows(me, &question.user),
+            Access::Denied => false,
+        };
+        let (mut open, mut known): (Vec<_>, Vec<_>) = users.iter().map(question).partition(is_open);
+        for look in 1..=LOOKS {
+            if let Err(failure) = shared.look_up(&mut open).await {
+                let is_open = |question: &Question| {
+                    question.access == Access::Unknown
+                        || shared.allows(me, &question.user).is_none()
+                };
+                if open.iter().any(is_open) {
+                    return Err(failure);
+                }
+                tracing::debug!(%failure, "times of presence are left out");
+                break;
             }
-            tracing::debug!(%failure, "times of presence are left out");
+            if look == LOOKS || open.iter().all(|question| question.access != Access::Unknown) {
+                break;
+            }
+            sleep(LAG).await;
         }
         known.append(&mut open);
         let allowed = known.into_iter().filter(|question| question.access == Access::Allowed);

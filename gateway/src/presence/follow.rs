@@ -140,7 +140,7 @@ impl Reader<'_> {
         drop(table);
         if !self.shared.is_ready.swap(true, Ordering::AcqRel) {
             tracing::debug!("presence is known");
-            self.shared.watchers.touch_all();
+            self.shared.onlookers().watchers.touch_all();
         }
         self.shared.wants_sweep.notify_one();
     }

@@ -3,7 +3,7 @@
 
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use parley_domain::{Timestamp, UserId};
@@ -27,6 +27,9 @@ pub struct Watch {
     /// The database did not answer: what it alone knows is left out.
     may_guess: AtomicBool,
     is_over: AtomicBool,
+    /// Grows whenever an event puts in doubt what was known; an answer to an earlier question does
+    /// not count then. Changed only while `people` are locked.
+    round: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -47,6 +50,7 @@ impl Watch {
             is_asked: AtomicBool::new(false),
             may_guess: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
+            round: AtomicU64::new(0),
         })
     }
 
@@ -54,11 +58,11 @@ impl Watch {
         &self.me
     }
 
-    /// Replaces the set. Everybody's state is told (again).
-    pub(super) fn replace(&self, users: impl IntoIterator<Item = (UserId, Access)>) {
-        let people = users.into_iter().map(|(user, access)| Person {
+    /// Replaces the set. Everybody's state is told (again), once it is known who may be seen.
+    pub(super) fn replace(&self, users: impl IntoIterator<Item = UserId>) {
+        let people = users.into_iter().map(|user| Person {
             user,
-            access,
+            access: Access::Unknown,
             told: None,
             is_due: true,
         });
@@ -87,17 +91,44 @@ impl Watch {
         self.wake.notify_one();
     }
 
-    /// What is known now; whoever was allowed stays so.
-    pub(super) fn decide(&self, user: &str, access: Access) {
+    /// Which questions are asked now: for [`Self::decide`].
+    pub(super) fn round(&self) -> u64 {
+        self.round.load(Ordering::Acquire)
+    }
+
+    /// What the database knew when it was asked in this round.
+    pub(super) fn decide(&self, user: &str, access: Access, round: u64) {
         let mut people = lock(&self.people);
+        if self.round() != round {
+            return;
+        }
         for person in people.iter_mut().filter(|person| person.user.as_str() == user) {
-            if person.access != Access::Allowed {
-                person.access = access;
-            }
+            person.access = access;
             person.is_due = true;
         }
         drop(people);
         self.wake.notify_one();
+    }
+
+    /// An event has put in doubt what is known of this user, or of all: now it is this. Says
+    /// whether there is something to ask.
+    pub(super) fn reconsider(
+        &self,
+        user: Option<&str>,
+        access: impl Fn(&UserId) -> Access,
+    ) -> bool {
+        let mut people = lock(&self.people);
+        self.round.fetch_add(1, Ordering::AcqRel);
+        let is_meant = |person: &&mut Person| user.is_none_or(|user| person.user.as_str() == user);
+        for person in people.iter_mut().filter(is_meant) {
+            person.access = access(&person.user);
+            person.is_due = true;
+        }
+        // Also of those whose answers are under way, and do not count any more.
+        let is_unknown = people.iter().any(|person| person.access == Access::Unknown);
+        drop(people);
+        self.wake.notify_one();
+        is_unknown
     }
 
     /// Those of whom something has to be asked: with what is known of their access.
@@ -145,26 +176,26 @@ impl Watch {
     }
 
     /// Frames for what has changed since the last time. `present`: what may be said of somebody
-    /// now; if it is not known yet, there will be a touch once it is. Whoever does not wish to be
-    /// seen any more is offline, and when they were there last is not told.
+    /// now; if it is not known yet, there will be a touch once it is. Of somebody who may
+    /// be seen no longer, it is told that there is nothing to be seen.
     pub(super) fn take(&self, present: impl Fn(&UserId) -> Sight, mut give: impl FnMut(Frame)) {
         for person in lock(&self.people).iter_mut() {
-            if !person.is_due || person.access != Access::Allowed {
+            if !person.is_due {
                 continue;
             }
-            let presence = match present(&person.user) {
-                Sight::Unknown => continue,
-                Sight::Seen(presence) => presence,
-                Sight::Hidden if person.told.is_none() => {
-                    person.is_due = false;
-                    continue;
-                }
-                Sight::Hidden => Shown::Offline(None),
+            let presence = match person.access {
+                Access::Unknown => continue,
+                Access::Allowed => match present(&person.user) {
+                    Sight::Unknown => continue,
+                    Sight::Hidden => None,
+                    Sight::Seen(presence) => Some(presence),
+                },
+                Access::Denied => None,
             };
             person.is_due = false;
-            if person.told != Some(presence) {
-                person.told = Some(presence);
-                give(frame(&person.user, presence));
+            if person.told != presence {
+                person.told = presence;
+                give(frame(&person.user, presence.unwrap_or(Shown::Offline(None))));
             }
         }
     }
@@ -197,11 +228,11 @@ mod tests {
     #[test]
     fn only_a_change_is_told_and_only_to_those_who_may_know() {
         let watch = Watch::new(user("me"));
-        watch.replace([(user("bob"), Access::Unknown), (user("eve"), Access::Unknown)]);
+        watch.replace([user("bob"), user("eve")]);
         let online = Some(Shown::Online);
         assert_eq!(told(&watch, online).len(), 0);
-        watch.decide("bob", Access::Allowed);
-        watch.decide("eve", Access::Denied);
+        watch.decide("bob", Access::Allowed, 0);
+        watch.decide("eve", Access::Denied, 0);
         assert_eq!(told(&watch, None).len(), 0);
         let frame = r#"{"type":"presence","userId":"bob","state":"online"}"#;
         assert_eq!(told(&watch, online), [frame]);
@@ -211,18 +242,37 @@ mod tests {
         watch.touch("bob");
         let frame = r#"{"type":"presence","userId":"bob","state":"offline","lastSeenAt":"1970-01-01T00:00:00.007Z"}"#;
         assert_eq!(told(&watch, Some(Shown::Offline(Some(7)))), [frame]);
-        // A denial that comes late does not take back what is known already.
-        watch.decide("bob", Access::Denied);
-        assert_eq!(told(&watch, online).len(), 1);
         // Once they have talked.
-        watch.decide("eve", Access::Allowed);
+        assert!(!watch.reconsider(Some("eve"), |_| Access::Allowed));
         assert_eq!(told(&watch, online).len(), 1);
+        // A denial that comes late does not take back what is known already.
+        watch.decide("eve", Access::Denied, 0);
+        watch.touch("eve");
+        assert_eq!(told(&watch, online).len(), 0);
+    }
+
+    #[test]
+    fn who_may_be_seen_no_longer_is_shown_as_gone_without_a_time() {
+        let watch = Watch::new(user("me"));
+        watch.replace([user("bob")]);
+        watch.decide("bob", Access::Allowed, 0);
+        let online = Some(Shown::Online);
+        assert_eq!(told(&watch, online).len(), 1);
+        // In doubt: nothing is told until it is known.
+        assert!(watch.reconsider(None, |_| Access::Unknown));
+        assert_eq!(told(&watch, Some(Shown::Offline(Some(7)))).len(), 0);
+        watch.decide("bob", Access::Denied, 1);
+        let frame = r#"{"type":"presence","userId":"bob","state":"offline"}"#;
+        assert_eq!(told(&watch, online), [frame]);
+        watch.touch("bob");
+        assert_eq!(told(&watch, online).len(), 0);
     }
 
     #[test]
     fn whoever_hides_is_offline_once_and_never_was_to_those_who_did_not_know() {
         let watch = Watch::new(user("me"));
-        watch.replace([(user("bob"), Access::Allowed)]);
+        watch.replace([user("bob")]);
+        watch.decide("bob", Access::Allowed, 0);
         let told = |sight| {
             watch.touch("bob");
             let mut frames = Vec::new();
@@ -240,13 +290,14 @@ mod tests {
     #[test]
     fn only_what_is_not_known_is_asked() {
         let watch = Watch::new(user("me"));
-        watch.replace([(user("bob"), Access::Allowed), (user("eve"), Access::Unknown)]);
+        watch.replace([user("bob"), user("eve")]);
+        watch.decide("bob", Access::Allowed, 0);
         let knows = Cell::new(false);
         let unsettled = || watch.unsettled(|_| knows.get()).len();
         assert_eq!(unsettled(), 2);
         knows.set(true);
         assert_eq!(unsettled(), 1);
-        watch.decide("eve", Access::Denied);
+        watch.decide("eve", Access::Denied, 0);
         assert_eq!(unsettled(), 0);
         assert!(watch.claim() && !watch.claim());
         watch.unclaim();

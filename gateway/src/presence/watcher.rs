@@ -2,9 +2,9 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use parley_domain::{ConversationId, UserId};
+use parley_domain::UserId;
 
-use super::{Presence, access::Access, watch::Watch};
+use super::{Presence, watch::Watch};
 use crate::realtime::protocol::Frame;
 
 /// See the module.
@@ -16,8 +16,9 @@ pub struct Watcher {
 
 impl Watcher {
     pub(super) fn new(presence: Presence, me: UserId) -> Self {
-        presence.shared().watchers.opened();
-        Self { presence, watch: Watch::new(me) }
+        let watch = Watch::new(me);
+        presence.shared().onlookers().watchers.opened(&watch);
+        Self { presence, watch }
     }
 
     /// Watches these people instead. Each whom it may see is told of, as soon as that is known.
@@ -25,27 +26,12 @@ impl Watcher {
         self.let_go();
         let shared = self.presence.shared();
         let mut named = HashSet::with_capacity(users.len());
-        let mut people = Vec::with_capacity(users.len());
-        for user in users {
-            if !named.insert(user.clone()) {
-                continue;
-            }
-            // Waiting first and looking then, so that a first message is not missed between.
-            let conversation = ConversationId::direct(self.watch.me(), &user).ok();
-            if let Some(conversation) = &conversation {
-                shared.hub.strangers().add(conversation, &self.watch);
-            }
-            let access = shared.hub.acquainted().access(conversation.as_ref());
-            if let Some(conversation) = conversation
-                && access == Access::Allowed
-            {
-                shared.hub.strangers().remove(&conversation, &self.watch);
-            }
-            people.push((user, access));
-        }
-        let users: Vec<UserId> = people.iter().map(|(user, _)| user.clone()).collect();
-        self.watch.replace(people);
-        shared.watchers.add(&self.watch, &users);
+        let users: Vec<UserId> =
+            users.into_iter().filter(|user| named.insert(user.clone())).collect();
+        // Waiting first and looking then, so that no event is missed between.
+        self.watch.replace(users.iter().cloned());
+        shared.onlookers().watchers.add(&self.watch, &users);
+        shared.onlookers().reconsider(&self.watch, None);
         self.ask();
     }
 
@@ -65,19 +51,14 @@ impl Watcher {
     fn ask(&self) {
         let shared = self.presence.shared();
         if !self.watch.unsettled(|user| shared.knows(self.watch.me(), user)).is_empty() {
-            shared.queue.push(&self.watch);
+            shared.onlookers().queue.push(&self.watch);
         }
     }
 
     fn let_go(&self) {
         let shared = self.presence.shared();
         let users = self.watch.users();
-        shared.watchers.remove(&self.watch, &users);
-        for user in &users {
-            if let Ok(conversation) = ConversationId::direct(self.watch.me(), user) {
-                shared.hub.strangers().remove(&conversation, &self.watch);
-            }
-        }
+        shared.onlookers().watchers.remove(&self.watch, &users);
     }
 }
 
@@ -85,6 +66,6 @@ impl Drop for Watcher {
     fn drop(&mut self) {
         self.watch.finish();
         self.let_go();
-        self.presence.shared().watchers.closed();
+        self.presence.shared().onlookers().watchers.closed(&self.watch);
     }
 }

@@ -67,6 +67,11 @@ impl RealtimeConfig {
             },
             hub: HubConfig {
                 ring_bytes: env.bytes("PARLEY_RING_BYTES", 64 * MIB, 64 * KIB..=64 * 1_024 * MIB),
+                member_bytes: env.bytes(
+                    "PARLEY_GROUP_MEMBERS_BYTES",
+                    128 * MIB,
+                    64 * KIB..=64 * 1_024 * MIB,
+                ),
             },
             presence: PresenceConfig::from_env(env),
             preload_events: env.u64("PARLEY_RING_PRELOAD_EVENTS", 20_000, 0..=10_000_000),

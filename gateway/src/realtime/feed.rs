@@ -5,15 +5,19 @@
 //! sessions to route it to, and a feed is registered *before* its last pull. So an event that was
 //! routed before the registration is in the ring by then, and any other comes by mailbox. What
 //! comes twice is told by its position.
+//!
+//! A feed stops before the event by which its user came into a group: what was there before, the
+//! device can only have from a page of the views. [`Fed::Joined`] asks for one, which reaches that
+//! event at least, and the feed then goes on from where it stopped.
 
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc};
 
 use parley_domain::UserId;
 
 use super::{
     hub::Hub,
     protocol::Frame,
-    registry::{Mailbox, Overflowed, lock},
+    registry::{Delivery, Mailbox, Overflowed, lock},
     ring::Pulled,
     token::Positions,
 };
@@ -25,6 +29,8 @@ pub struct Feed {
     user: UserId,
     /// Everything up to here was handed out.
     positions: Positions,
+    /// Up to here the device has had pages: it knows the groups that its user came into before.
+    paged: Positions,
     /// Where [`Self::drain`] notes how far the hub has come.
     routed: Positions,
     mode: Mode,
@@ -49,6 +55,11 @@ pub enum Fed {
     Part,
     /// The rings no longer hold what comes next. The feed is paused; its positions stay.
     Lost,
+    /// Next is the event by which the user came into a group. The feed is paused before it.
+    Joined {
+        shard: u16,
+        position: u64,
+    },
     /// More came than the mailbox may hold: the session was too slow.
     Overflowed,
     Paused,
@@ -58,12 +69,25 @@ impl Feed {
     /// Paused. `max_bytes` bounds what waits for the session in memory.
     pub fn new(hub: Arc<Hub>, user: UserId, max_bytes: usize) -> Self {
         let positions = vec![0; hub.codec().shards()].into_boxed_slice();
-        let routed = positions.clone();
-        Self { hub, user, positions, routed, mode: Mode::Paused, mailbox: None, max_bytes }
+        let (routed, paged) = (positions.clone(), positions.clone());
+        let mode = Mode::Paused;
+        Self { hub, user, positions, paged, routed, mode, mailbox: None, max_bytes }
     }
 
-    /// From now on, what comes after `positions`; also backwards.
+    /// From now on, what comes after `positions`; also backwards. The device has what is shown of
+    /// its user's conversations up to there.
     pub fn resume(&mut self, positions: Positions) {
+        self.paged.clone_from(&positions);
+        self.go_on(positions);
+    }
+
+    /// As [`Self::resume`], for a device that has had pages up to `paged`, which is further on.
+    pub fn resume_within(&mut self, positions: Positions, paged: Positions) {
+        self.paged = paged;
+        self.go_on(positions);
+    }
+
+    fn go_on(&mut self, positions: Positions) {
         self.positions = positions;
         self.mode = Mode::Behind;
         // Whatever waits there is in the rings as well.
@@ -116,7 +140,7 @@ impl Feed {
                 }
                 if self.mailbox.is_none() {
                     let mailbox = Arc::new(Mailbox::new(self.max_bytes));
-                    self.hub.registry().register(&self.user, &mailbox);
+                    self.hub.attach(&self.user, &mailbox);
                     self.mailbox = Some(mailbox);
                     let pulled = self.pull(&mut budget, &mut give);
                     if pulled != Fed::UpToDate {
@@ -131,10 +155,15 @@ impl Feed {
 
     fn pull(&mut self, budget: &mut usize, give: &mut impl FnMut(Frame)) -> Fed {
         let hub = Arc::clone(&self.hub);
-        for (ring, position) in hub.rings().zip(&mut self.positions) {
-            let pulled = lock(ring).pull(self.user.as_str(), *position, *budget, |frame| {
-                *budget = budget.saturating_sub(frame.len());
-                give(frame.clone());
+        let places = self.positions.iter_mut().zip(&self.paged);
+        for (shard, (past, (position, paged))) in (0..).zip(hub.pasts().zip(places)) {
+            let pulled = lock(past).pull(self.user.as_str(), *position, *budget, |next| {
+                if next.is_joining && next.position > *paged {
+                    return ControlFlow::Break(());
+                }
+                *budget = budget.saturating_sub(next.frame.len());
+                give(next.frame.clone());
+                ControlFlow::Continue(())
             });
             match pulled {
                 Pulled::All { head } => *position = head,
@@ -142,11 +171,11 @@ impl Feed {
                     *position = reached;
                     return Fed::Part;
                 }
-                Pulled::Lost => {
-                    self.mode = Mode::Paused;
-                    self.leave();
-                    return Fed::Lost;
+                Pulled::Stopped { reached } => {
+                    *position = reached.max(*position);
+                    return self.stop(Fed::Joined { shard, position: reached + 1 });
                 }
+                Pulled::Lost => return self.stop(Fed::Lost),
             }
         }
         Fed::UpToDate
@@ -162,15 +191,25 @@ impl Feed {
             Ok(deliveries) => deliveries,
             Err(Overflowed) => return Fed::Overflowed,
         };
-        for delivery in deliveries {
-            if let Some((shard, position)) = delivery.place {
-                let Some(known) = self.positions.get_mut(usize::from(shard)) else { continue };
+        for Delivery { place, frame, is_joining } in deliveries {
+            if let Some((shard, position)) = place {
+                let index = usize::from(shard);
+                let (Some(known), Some(paged)) =
+                    (self.positions.get_mut(index), self.paged.get(index))
+                else {
+                    continue;
+                };
                 if position <= *known {
                     continue;
                 }
+                if is_joining && position > *paged {
+                    // Those behind it are in the rings.
+                    *known = position - 1;
+                    return self.stop(Fed::Joined { shard, position });
+                }
                 *known = position;
             }
-            give(delivery.frame);
+            give(frame);
         }
         for (known, routed) in self.positions.iter_mut().zip(&self.routed) {
             *known = (*routed).max(*known);
@@ -178,9 +217,15 @@ impl Feed {
         Fed::UpToDate
     }
 
+    fn stop(&mut self, why: Fed) -> Fed {
+        self.mode = Mode::Paused;
+        self.leave();
+        why
+    }
+
     fn leave(&mut self) {
         if let Some(mailbox) = self.mailbox.take() {
-            self.hub.registry().unregister(&self.user, &mailbox);
+            self.hub.detach(&self.user, &mailbox);
         }
     }
 }

@@ -12,10 +12,7 @@ use parley_nats::{
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    hub::{Hub, Logged, listeners},
-    protocol,
-};
+use super::{hub::Hub, loading::Loader, protocol, routing::Logged};
 use crate::{accounts::Accounts, devices::Devices, presence::Presence};
 
 const BATCH: usize = 512;
@@ -31,7 +28,13 @@ pub struct Told {
 }
 
 /// Follows a shard from the position behind which the hub's ring begins, until `end`.
-pub async fn shard(told: Told, connection: Connection, shard: u16, end: CancellationToken) {
+pub async fn shard(
+    told: Told,
+    connection: Connection,
+    mut loader: Loader,
+    shard: u16,
+    end: CancellationToken,
+) {
     let Told { hub, devices, accounts, presence } = told;
     let after = hub.positions().get(usize::from(shard)).copied().unwrap_or_default();
     let mut tail = Tail::open(&connection, shard, after, TailOptions::default());
@@ -40,6 +43,11 @@ pub async fn shard(told: Told, connection: Connection, shard: u16, end: Cancella
             biased;
             () = end.cancelled() => return,
             batch = tail.next_batch(BATCH, Duration::ZERO) => batch,
+            wanted = hub.wanted(shard) => {
+                let Some(loaded) = end.run_until_cancelled(loader.load(wanted)).await else { return };
+                hub.bring(shard, loaded);
+                continue;
+            }
         };
         // First: whoever is told of an unlink by this gateway finds it done here.
         for message in &batch {
@@ -48,14 +56,16 @@ pub async fn shard(told: Told, connection: Connection, shard: u16, end: Cancella
                 presence.reconsider(&user);
             }
         }
-        hub.push(
-            shard,
-            batch.iter().map(|message| Logged {
-                position: message.position,
-                subject: message.subject.as_str(),
-                payload: &message.payload,
-            }),
-        );
+        let logged = batch.iter().map(|message| Logged {
+            position: message.position,
+            subject: message.subject.as_str(),
+            payload: &message.payload,
+        });
+        let read = hub.read(shard, logged);
+        // Before any of it is routed: what follows waits, so that nothing is skipped or reordered.
+        let loading = loader.load(hub.unknown(&read));
+        let Some(loaded) = end.run_until_cancelled(loading).await else { return };
+        hub.push(read, loaded);
         // A long backlog must not keep the sessions of this thread waiting.
         tokio::task::yield_now().await;
     }
@@ -130,9 +140,5 @@ pub async fn typing(hub: Arc<Hub>, connection: Connection, end: CancellationToke
 fn whisper(hub: &Hub, subject: &str, payload: &[u8]) {
     let Some(conversation) = parse_typing_subject(subject) else { return };
     let Ok(Typing { user_id, typing }) = serde_json::from_slice(payload) else { return };
-    if let Some(listener) = listeners(&conversation, user_id.as_str())
-        && hub.registry().is_connected(listener)
-    {
-        hub.whisper(listener, protocol::typing(&conversation, &user_id, typing));
-    }
+    hub.pass_typing(&conversation, &user_id, || protocol::typing(&conversation, &user_id, typing));
 }

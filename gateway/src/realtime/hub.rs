@@ -6,32 +6,35 @@
 //! relies on both.
 
 use std::{
-    borrow::Cow,
+    collections::HashSet,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
-use parley_domain::ConversationId;
-use serde::Deserialize;
+use parley_domain::UserId;
+use smol_str::SmolStr;
 use tokio::sync::Notify;
 
 use super::{
-    protocol::{self, Frame},
-    registry::{Delivery, Registry, lock},
-    ring::Ring,
+    members::Recipients,
+    past::Past,
+    protocol::Frame,
+    registry::{Delivery, Mailbox, Registry, lock},
+    routing::{self, Audience, Logged, Masked, NotRouted, Routed, Tie},
     token::{Codec, Positions},
+    typing::Wanted,
 };
-use crate::presence::{access::Acquainted, watchers::Strangers};
-
-const MESSAGE_SENT: &str = "message.sent";
+use crate::presence::watchers::Onlookers;
 
 /// What a hub is made with.
 #[derive(Debug, Clone, Copy)]
 pub struct HubConfig {
     /// Memory for the recent past, over all shards.
     pub ring_bytes: usize,
+    /// Memory for who is in the groups of the recent past, over all shards.
+    pub member_bytes: usize,
 }
 
 /// See the module.
@@ -40,8 +43,7 @@ pub struct Hub {
     codec: Codec,
     shards: Box<[Shard]>,
     registry: Registry,
-    strangers: Strangers,
-    acquainted: Acquainted,
+    onlookers: Onlookers,
     counters: Counters,
     ready: Notify,
     /// Once true, [`Hub::is_ready`] need not look any more.
@@ -49,13 +51,15 @@ pub struct Hub {
 }
 
 #[derive(Debug)]
-struct Shard {
-    ring: Mutex<Ring>,
+pub(super) struct Shard {
+    pub(super) past: Mutex<Past>,
+    pub(super) wanted: Wanted,
     /// Everything up to here was routed.
-    routed: AtomicU64,
+    pub(super) routed: AtomicU64,
     /// The ring's floor, readable without its lock.
     floor: AtomicU64,
     ring_bytes: AtomicU64,
+    member_bytes: AtomicU64,
     /// The log's end, as far as it was ever seen.
     end: AtomicU64,
     /// The end that the log had at start, which makes this gateway ready.
@@ -87,46 +91,52 @@ pub struct Span {
     pub floor: u64,
     pub routed: u64,
     pub bytes: u64,
+    pub member_bytes: u64,
 }
 
-/// A message of the log, as far as the hub needs it.
-#[derive(Debug, Clone, Copy)]
-pub struct Logged<'a> {
+/// Messages of a shard's log that were read, and not routed yet.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    shard: u16,
+    events: Vec<(u64, Option<Routed<'a>>)>,
+    /// The position of the last one.
+    last: u64,
+}
+
+/// A group whose members have to be known before an event of it is routed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unknown {
+    pub group: SmolStr,
+    /// They are wanted as they are just before this position.
     pub position: u64,
-    /// The NATS subject, `dm.evt.<shard>.<conversation or account>`.
-    pub subject: &'a str,
-    pub payload: &'a [u8],
+    /// Of the event there, if it is one of the group.
+    pub version: Option<u64>,
 }
 
-/// An event on its way to its audience.
-struct Routed<'a> {
-    audience: Audience<'a>,
-    /// Of a message: the conversation, `d.<lo>.<hi>`, and its two people.
-    talked: Option<(&'a str, [&'a str; 2])>,
-    frame: Frame,
-}
-
-/// Reading it checks that the whole payload is one JSON object, so that nothing else is ever put
-/// into a frame.
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(rename = "version")]
-    _version: u64,
-    #[serde(borrow, default)]
-    r#type: Cow<'a, str>,
+/// Who was in a group when its first event since came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    pub group: SmolStr,
+    pub members: Vec<SmolStr>,
 }
 
 impl Hub {
     /// `after`: for each shard the position behind which its ring begins.
     pub fn new(codec: Codec, after: &[u64], config: HubConfig) -> Self {
-        let max_bytes = config.ring_bytes / codec.shards().max(1);
+        let share = |bytes: usize| bytes / codec.shards().max(1);
         let shards = (0..codec.shards()).map(|shard| {
             let after = after.get(shard).copied().unwrap_or_default();
             Shard {
-                ring: Mutex::new(Ring::new(after, max_bytes)),
+                past: Mutex::new(Past::new(
+                    after,
+                    share(config.ring_bytes),
+                    share(config.member_bytes),
+                )),
+                wanted: Wanted::default(),
                 routed: AtomicU64::new(after),
                 floor: AtomicU64::new(after),
                 ring_bytes: AtomicU64::new(0),
+                member_bytes: AtomicU64::new(0),
                 end: AtomicU64::new(after),
                 target: AtomicU64::new(0),
                 has_target: AtomicBool::new(false),
@@ -136,12 +146,20 @@ impl Hub {
             codec,
             shards: shards.collect(),
             registry: Registry::default(),
-            strangers: Strangers::default(),
-            acquainted: Acquainted::default(),
+            onlookers: Onlookers::default(),
             counters: Counters::default(),
             ready: Notify::new(),
             was_ready: AtomicBool::new(false),
         }
+    }
+
+    pub(super) fn shard(&self, shard: u16) -> Option<&Shard> {
+        self.shards.get(usize::from(shard))
+    }
+
+    /// How many there are.
+    pub fn shards(&self) -> u16 {
+        u16::try_from(self.shards.len()).unwrap_or(u16::MAX)
     }
 
     pub fn codec(&self) -> Codec {
@@ -152,86 +170,178 @@ impl Hub {
         &self.registry
     }
 
-    /// Who has talked with whom, as far as it is known in memory.
-    pub fn acquainted(&self) -> &Acquainted {
-        &self.acquainted
-    }
-
-    /// Who waits for a first message.
-    pub fn strangers(&self) -> &Strangers {
-        &self.strangers
+    /// Who watches whom, and who may.
+    pub fn onlookers(&self) -> &Onlookers {
+        &self.onlookers
     }
 
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// Takes the next messages of a shard's log, in order. Only one task may do so for a shard.
-    pub fn push<'a>(&self, shard: u16, messages: impl IntoIterator<Item = Logged<'a>>) {
-        let Some(state) = self.shards.get(usize::from(shard)) else { return };
+    /// Reads the next messages of a shard's log: copied out of the network buffers and made into
+    /// frames before anything is locked.
+    pub fn read<'a>(
+        &self,
+        shard: u16,
+        messages: impl IntoIterator<Item = Logged<'a>>,
+    ) -> Batch<'a> {
         let mut last = 0;
-        // Copied out of the network buffers and made into frames before anything is locked.
-        let batch: Vec<(u64, Option<Routed<'_>>)> = messages
+        let events = messages
             .into_iter()
             .map(|message| {
                 last = message.position;
-                (message.position, self.read(shard, &message))
+                (message.position, self.routed_of(shard, &message))
             })
             .collect();
-        {
-            let mut ring = lock(&state.ring);
-            for (position, event) in &batch {
-                match event {
-                    Some(event) => {
-                        ring.push(*position, event.audience.users(), event.frame.clone())
-                    }
-                    None => ring.skip(*position),
-                }
-            }
-            state.floor.store(ring.floor(), Ordering::Relaxed);
-            state.ring_bytes.store(ring.bytes() as u64, Ordering::Relaxed);
+        Batch { shard, events, last }
+    }
+
+    /// The groups of a batch whose members are not known, each with its first event.
+    pub fn unknown(&self, batch: &Batch<'_>) -> Vec<Unknown> {
+        let Some(state) = self.shards.get(usize::from(batch.shard)) else { return Vec::new() };
+        let mut seen = HashSet::new();
+        let groups = batch.events.iter().filter_map(|(position, event)| {
+            let event = event.as_ref()?;
+            let Audience::Members(group) = event.audience else { return None };
+            seen.insert(group).then_some((group, *position, event.version))
+        });
+        let groups: Vec<_> = groups.collect();
+        if groups.is_empty() {
+            return Vec::new();
         }
-        let mut deliveries = 0;
-        let mut events = 0;
-        for (position, event) in batch {
-            let Some(Routed { audience, talked, frame }) = event else { continue };
-            if let Some((conversation, users)) = talked {
-                // In this order: who begins to watch looks at them in the other.
-                self.acquainted.insert(conversation);
-                self.strangers.talked(conversation, users);
-            }
-            let delivery = Delivery { place: Some((shard, position)), frame };
-            for user in audience.users() {
-                deliveries += self.registry.deliver(user, &delivery);
-            }
+        let past = lock(&state.past);
+        let unknown = groups.into_iter().filter(|(group, ..)| !past.members().knows(group));
+        unknown
+            .map(|(group, position, version)| Unknown {
+                group: group.into(),
+                position,
+                version: Some(version),
+            })
+            .collect()
+    }
+
+    /// Routes a batch, with the members of the groups that were [`Self::unknown`]. Only one task may
+    /// do so for a shard, in the log's order.
+    pub fn push(&self, batch: Batch<'_>, loaded: Vec<Loaded>) {
+        let Some(state) = self.shards.get(usize::from(batch.shard)) else { return };
+        let recipients = self.remember(state, &batch.events, loaded);
+        let (mut deliveries, mut events) = (0, 0);
+        for ((position, event), recipients) in batch.events.into_iter().zip(recipients) {
+            let Some(event) = event else { continue };
+            let place = (batch.shard, position);
+            self.tell(place, &event);
+            deliveries += self.deliver(place, event, &recipients);
             events += 1;
         }
         self.counters.events.fetch_add(events, Ordering::Relaxed);
         self.counters.deliveries.fetch_add(deliveries as u64, Ordering::Relaxed);
-        self.arrive(state, last);
+        self.arrive(state, batch.last);
     }
 
-    fn read<'a>(&self, shard: u16, message: &Logged<'a>) -> Option<Routed<'a>> {
-        let audience = audience(message.subject);
-        let event: Result<Envelope<'_>, _> = serde_json::from_slice(message.payload);
-        let frame = protocol::event(message.payload);
-        match (audience, event, frame) {
-            (Some(audience), Ok(event), Some(frame)) => {
-                let talked = match audience {
-                    Audience::Both { conversation, users } => {
-                        (event.r#type == MESSAGE_SENT).then_some((conversation, users))
-                    }
-                    Audience::One(_) => None,
-                };
-                Some(Routed { audience, talked, frame })
+    /// Puts events into the past; says of each whom among those here it is for, if it is a group's.
+    pub(super) fn remember(
+        &self,
+        state: &Shard,
+        events: &[(u64, Option<Routed<'_>>)],
+        loaded: Vec<Loaded>,
+    ) -> Vec<Recipients> {
+        let is_here = |user: &str| self.registry.is_connected(user);
+        let mut past = lock(&state.past);
+        for Loaded { group, members } in loaded {
+            past.members_mut().insert(&group, members, is_here);
+        }
+        let take = |(position, event): &(u64, Option<Routed<'_>>)| match event {
+            Some(event) => past.take(*position, event, is_here),
+            None => {
+                past.skip(*position);
+                Recipients::default()
             }
-            // What a later version adds for groups concerns nobody here yet.
-            (None, Ok(_), Some(_)) => None,
-            (_, Err(_), _) | (_, _, None) => {
+        };
+        let recipients = events.iter().map(take).collect();
+        past.trim();
+        state.floor.store(past.ring().floor(), Ordering::Relaxed);
+        state.ring_bytes.store(past.ring().bytes() as u64, Ordering::Relaxed);
+        state.member_bytes.store(past.members().bytes() as u64, Ordering::Relaxed);
+        recipients
+    }
+
+    /// Tells those who watch presence what an event changes for them.
+    fn tell(&self, place: (u16, u64), event: &Routed<'_>) {
+        match (event.audience, event.tie, &event.change) {
+            (Audience::Both { conversation, users }, Some(Tie::Talked { is_free }), _) => {
+                self.onlookers.talked(conversation, users, is_free);
+            }
+            (Audience::Both { conversation, users }, Some(Tie::Blocking { begins }), _) => {
+                self.onlookers.blocking(conversation, users, begins, place);
+            }
+            // Channels make no acquaintances.
+            (Audience::Members(group), _, Some(change)) if group.starts_with("g.") => {
+                for user in change.users() {
+                    self.onlookers.moved(user, place);
+                }
+            }
+            (Audience::Both { .. } | Audience::One(_) | Audience::Members(_), _, _) => {}
+        }
+    }
+
+    fn deliver(&self, place: (u16, u64), event: Routed<'_>, recipients: &Recipients) -> usize {
+        let delivery = |frame: Frame| Delivery { place: Some(place), frame, is_joining: false };
+        match event.audience {
+            Audience::One(user) => self.registry.deliver(user, &delivery(event.frame)),
+            Audience::Both { users, .. } => {
+                let frame = delivery(event.frame);
+                let masked = event.masked.map(|Masked { from, frame }| (from, delivery(frame)));
+                let to = |user: &str| match &masked {
+                    Some((from, masked)) if *from == user => self.registry.deliver(user, masked),
+                    Some(_) | None => self.registry.deliver(user, &frame),
+                };
+                users.into_iter().map(to).sum()
+            }
+            Audience::Members(_) => {
+                let frame = delivery(event.frame);
+                let to = |user: &SmolStr| match &recipients.joined {
+                    Some(joined) if joined == user => {
+                        let joining = Delivery { is_joining: true, ..frame.clone() };
+                        self.registry.deliver(user, &joining)
+                    }
+                    Some(_) | None => self.registry.deliver(user, &frame),
+                };
+                recipients.users.iter().map(to).sum()
+            }
+        }
+    }
+
+    fn routed_of<'a>(&self, shard: u16, message: &Logged<'a>) -> Option<Routed<'a>> {
+        match routing::read(message) {
+            Ok(routed) => Some(routed),
+            // What a later version adds concerns nobody here yet.
+            Err(NotRouted::Unknown) => None,
+            Err(NotRouted::Poison) => {
                 let position = message.position;
                 tracing::warn!(shard, position, "a message of the log is no event: skipped");
                 self.counters.poison.fetch_add(1, Ordering::Relaxed);
                 None
+            }
+        }
+    }
+
+    /// From now on the session with this mailbox is given what concerns its user.
+    pub fn attach(&self, user: &UserId, mailbox: &Arc<Mailbox>) {
+        // In this order: who looks for those who are here finds them in one of the two.
+        self.registry.register(user, mailbox);
+        for shard in &self.shards {
+            lock(&shard.past).members_mut().arrived(user.as_str());
+        }
+    }
+
+    pub fn detach(&self, user: &UserId, mailbox: &Arc<Mailbox>) {
+        self.registry.unregister(user, mailbox);
+        for shard in &self.shards {
+            let mut past = lock(&shard.past);
+            // Another session of theirs may have come meanwhile.
+            if !self.registry.is_connected(user.as_str()) {
+                past.members_mut().gone(user.as_str());
             }
         }
     }
@@ -251,13 +361,14 @@ impl Hub {
 
     /// Gives a frame that is not in the log to a user's sessions; it may be dropped.
     pub fn whisper(&self, user: &str, frame: Frame) {
-        let offered = self.registry.offer(user, &Delivery { place: None, frame });
+        let offered =
+            self.registry.offer(user, &Delivery { place: None, frame, is_joining: false });
         self.counters.whispers.fetch_add(offered.taken as u64, Ordering::Relaxed);
         self.counters.whispers_dropped.fetch_add(offered.dropped as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn rings(&self) -> impl Iterator<Item = &Mutex<Ring>> {
-        self.shards.iter().map(|shard| &shard.ring)
+    pub(super) fn pasts(&self) -> impl Iterator<Item = &Mutex<Past>> {
+        self.shards.iter().map(|shard| &shard.past)
     }
 
     /// For each shard, the position up to which everything was routed.
@@ -278,6 +389,7 @@ impl Hub {
             floor: shard.floor.load(Ordering::Relaxed),
             routed: shard.routed.load(Ordering::Relaxed),
             bytes: shard.ring_bytes.load(Ordering::Relaxed),
+            member_bytes: shard.member_bytes.load(Ordering::Relaxed),
         })
     }
 
@@ -332,49 +444,6 @@ impl Hub {
     /// The position vector of now: everything up to it was routed.
     pub fn positions(&self) -> Positions {
         self.routed().collect()
-    }
-}
-
-/// Whose sessions an event is for.
-#[derive(Debug, Clone, Copy)]
-enum Audience<'a> {
-    /// The people of a direct conversation.
-    Both { conversation: &'a str, users: [&'a str; 2] },
-    /// The owner of an account.
-    One([&'a str; 1]),
-}
-
-impl<'a> Audience<'a> {
-    fn users(&self) -> impl Iterator<Item = &'a str> {
-        match self {
-            Self::Both { users, .. } => users.as_slice(),
-            Self::One(user) => user.as_slice(),
-        }
-        .iter()
-        .copied()
-    }
-}
-
-/// The two people of `dm.evt.<shard>.d.<lo>.<hi>`, or the one of `dm.evt.<shard>.a.<userId>`. Only
-/// Parley writes there, and what is no id names no session.
-fn audience(subject: &str) -> Option<Audience<'_>> {
-    let (_shard, about) = subject.strip_prefix("dm.evt.")?.split_once('.')?;
-    if let Some(user) = about.strip_prefix("a.") {
-        return Some(Audience::One([user]));
-    }
-    let (lo, hi) = about.strip_prefix("d.")?.split_once('.')?;
-    Some(Audience::Both { conversation: about, users: [lo, hi] })
-}
-
-/// Who is told that `by` types in this conversation.
-pub fn listeners<'a>(conversation: &'a ConversationId, by: &'a str) -> Option<&'a str> {
-    let (lo, hi) = conversation.direct_names()?;
-    if lo == by {
-        Some(hi)
-    } else if hi == by {
-        Some(lo)
-    } else {
-        None
     }
 }
 

@@ -11,13 +11,17 @@ const SHARDS: u16 = 2;
 
 fn hub(ring_bytes: usize) -> Arc<Hub> {
     let codec = Codec::new(Uuid::nil(), SHARDS);
-    Arc::new(Hub::new(codec, &[0, 0], HubConfig { ring_bytes }))
+    Arc::new(Hub::new(codec, &[0, 0], HubConfig { ring_bytes, member_bytes: 1 << 20 }))
 }
 
 fn push(hub: &Hub, shard: u16, position: u64, pair: &str) {
     let subject = format!("dm.evt.{shard}.d.{pair}");
     let payload = format!(r#"{{"version":{position},"shard":{shard}}}"#);
-    hub.push(shard, [Logged { position, subject: &subject, payload: payload.as_bytes() }]);
+    route(hub, shard, [Logged { position, subject: &subject, payload: payload.as_bytes() }]);
+}
+
+fn route<'a>(hub: &Hub, shard: u16, messages: impl IntoIterator<Item = Logged<'a>>) {
+    hub.push(hub.read(shard, messages), Vec::new());
 }
 
 fn frame(shard: u16, position: u64) -> String {
@@ -151,10 +155,10 @@ fn what_is_no_event_is_skipped_and_counted() {
     let subject = "dm.evt.0.d.me.you";
     for (position, payload) in [(1, &b"\xff"[..]), (2, b"[]"), (3, b"{\"version\":1}}"), (4, b"{}")]
     {
-        hub.push(0, [Logged { position, subject, payload }]);
+        route(&hub, 0, [Logged { position, subject, payload }]);
     }
     let group = "dm.evt.0.g.0193e5a0-7b1c-7def-8123-456789abcdef";
-    hub.push(0, [Logged { position: 5, subject: group, payload: b"{\"version\":1}" }]);
+    route(&hub, 0, [Logged { position: 5, subject: group, payload: b"{\"version\":1}" }]);
     assert_eq!(feed.take(1_000, |frame| panic!("{frame}")), Fed::UpToDate);
     assert_eq!(feed.positions(), [5, 0]);
     assert_eq!(hub.counters().poison.load(Ordering::Relaxed), 4);
@@ -169,7 +173,7 @@ fn an_accounts_events_are_its_owners_alone() {
         feed.resume(vec![0; 2].into());
     }
     let subject = "dm.evt.0.a.me";
-    hub.push(0, [Logged { position: 1, subject, payload: b"{\"version\":1}" }]);
+    route(&hub, 0, [Logged { position: 1, subject, payload: b"{\"version\":1}" }]);
     let mut given = 0;
     assert_eq!(mine.take(1_000, |_| given += 1), Fed::UpToDate);
     assert_eq!(given, 1);
@@ -208,3 +212,40 @@ fn ready_once_the_end_of_the_start_was_reached() {
     hub.note_end(0, 3);
     assert!(hub.beyond_end(&[3, 0]).is_empty());
 }
+
+/// The same event, live and out of the ring, is one thing to its user and another to the other.
+#[test]
+fn a_hidden_cursor_is_its_users_alone() {
+    let hub = hub(1 << 20);
+    let read = |throughs: &mut Vec<(u64, bool)>, feed: &mut Feed| {
+        let fed = feed.take(10_000, |frame| {
+            let frame: serde_json::Value = serde_json::from_str(&frame).unwrap();
+            let data = &frame["event"]["data"];
+            assert_eq!(frame["event"]["version"], 1);
+            throughs.push((data["throughSeq"].as_u64().unwrap(), data["hidden"] == true));
+        });
+        assert_eq!(fed, Fed::UpToDate);
+    };
+    let open = |user: &str| {
+        let mut feed = Feed::new(Arc::clone(&hub), UserId::parse(user).unwrap(), 1 << 20);
+        feed.resume(vec![0; 2].into());
+        feed
+    };
+    let (mut live_me, mut live_you) = (open("me"), open("you"));
+    for feed in [&mut live_me, &mut live_you] {
+        assert_eq!(feed.take(1, |_| {}), Fed::UpToDate);
+    }
+    let subject = "dm.evt.1.d.me.you";
+    let payload = br#"{"version":1,"type":"cursor.read","data":{"userId":"me","throughSeq":7,"hidden":true}}"#;
+    route(&hub, 1, [Logged { position: 1, subject, payload }]);
+    let (mut mine, mut yours) = (Vec::new(), Vec::new());
+    read(&mut mine, &mut live_me);
+    read(&mut mine, &mut open("me"));
+    read(&mut yours, &mut live_you);
+    read(&mut yours, &mut open("you"));
+    assert_eq!(mine, [(7, true), (7, true)]);
+    assert_eq!(yours, [(0, false), (0, false)]);
+}
+
+#[path = "members_simulation.rs"]
+mod members_simulation;

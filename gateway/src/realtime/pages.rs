@@ -50,6 +50,10 @@ impl Pages {
         Self { pool, shards, limits, slots: Semaphore::new(at_once) }
     }
 
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
     /// Reads until it succeeds. A cursor that cannot be read means the first page again.
     pub async fn read(&self, user: &UserId, request: &PageRequest) -> Page {
         if request.lagging {

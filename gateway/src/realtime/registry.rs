@@ -19,6 +19,8 @@ pub struct Delivery {
     /// Shard and position of an event; `None` for what is not in the log and may be dropped.
     pub place: Option<(u16, u64)>,
     pub frame: Frame,
+    /// It is the event by which this user came into the group.
+    pub is_joining: bool,
 }
 
 /// What the hub has for a session that the session has not taken yet: bounded in bytes.
@@ -170,7 +172,7 @@ mod tests {
     use super::*;
 
     fn event(position: u64, size: usize) -> Delivery {
-        Delivery { place: Some((0, position)), frame: "x".repeat(size).into() }
+        Delivery { place: Some((0, position)), frame: "x".repeat(size).into(), is_joining: false }
     }
 
     #[test]
@@ -197,7 +199,7 @@ mod tests {
         let mailbox = Mailbox::new(1_000);
         assert!(mailbox.push(event(1, 500)));
         // What may be dropped is dropped first, without harm.
-        assert!(!mailbox.push(Delivery { place: None, frame: "typing".into() }));
+        assert!(!mailbox.push(Delivery { place: None, frame: "typing".into(), is_joining: false }));
         assert!(!mailbox.push(event(2, 500)));
         assert!(!mailbox.push(event(3, 1)));
         assert_eq!(mailbox.take().err(), Some(Overflowed));
@@ -217,7 +219,7 @@ mod tests {
             assert_eq!(registry.deliver("alice", &event(position, 400)), 2);
         }
         fast.take().unwrap();
-        let typing = Delivery { place: None, frame: "typing".into() };
+        let typing = Delivery { place: None, frame: "typing".into(), is_joining: false };
         assert_eq!(registry.offer("alice", &typing), Offered { taken: 1, dropped: 1 });
         assert_eq!(registry.deliver("alice", &event(5, 400)), 2);
         assert_eq!((slow.take().unwrap().len(), fast.take().unwrap().len()), (5, 2));

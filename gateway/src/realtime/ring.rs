@@ -3,11 +3,15 @@
 //! Bounded in bytes. Each event is kept as the frame that sockets are sent, made once and shared.
 //! An index by audience lets a reconnect read its own events only, however many others there are.
 //!
-//! An event's audience is one or two *keys*: for a direct conversation its two users. A group will
-//! be one key, its id (which no userId can equal, as it holds a dot), pulled by each member beside
-//! their own.
+//! An event's audience is one or two *keys*: for a direct conversation its two users, for a group
+//! or a channel its id (which no userId can equal, as it holds a dot), pulled by each member beside
+//! their own, as far as they were one. So an event is kept once, whoever may read it.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap, VecDeque},
+    ops::ControlFlow,
+};
 
 use smol_str::SmolStr;
 
@@ -41,11 +45,44 @@ struct Entry {
     frame: Frame,
 }
 
+/// How far one stretch was read.
+struct Reading<'a> {
+    entries: &'a VecDeque<u64>,
+    next: usize,
+    from: u64,
+    until: u64,
+}
+
 /// The entries of one key, by their numbers, ascending.
 #[derive(Debug, Default)]
 struct Slot {
     name: SmolStr,
     entries: VecDeque<u64>,
+}
+
+/// What of a key somebody may read: from one position to another, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stretch<'a> {
+    pub key: &'a str,
+    /// 0: from the first on. An event *at* this position is the one by which the reader came in.
+    pub from: u64,
+    pub until: u64,
+}
+
+impl<'a> Stretch<'a> {
+    /// All of a key.
+    pub fn all(key: &'a str) -> Self {
+        Self { key, from: 0, until: u64::MAX }
+    }
+}
+
+/// An event on its way to a reader.
+#[derive(Debug, Clone, Copy)]
+pub struct Given<'a> {
+    pub position: u64,
+    pub frame: &'a Frame,
+    /// It is the one by which the reader came in.
+    pub is_joining: bool,
 }
 
 /// What a reader was given.
@@ -55,6 +92,8 @@ pub enum Pulled {
     All { head: u64 },
     /// Everything up to this position; there is more.
     Part { reached: u64 },
+    /// The same, and the reader did not take what comes next.
+    Stopped { reached: u64 },
     /// The reader stands before the ring's floor: it may have missed something.
     Lost,
 }
@@ -97,25 +136,27 @@ impl Ring {
         self.entries.is_empty()
     }
 
-    /// Takes the next event; one that is known already changes nothing.
-    pub fn push<'a>(
+    /// Takes the next event, in as many copies as there are frames of it, each with its audience;
+    /// an event that is known already changes nothing.
+    pub fn push<'a, A: IntoIterator<Item = &'a str>>(
         &mut self,
         position: u64,
-        audience: impl IntoIterator<Item = &'a str>,
-        frame: Frame,
+        copies: impl IntoIterator<Item = (A, Frame)>,
     ) {
         if position <= self.head {
             return;
         }
-        let number = self.gone.saturating_add(self.entries.len() as u64);
-        let mut audience = audience.into_iter();
-        let audience = [audience.next(), audience.next()].map(|key| {
-            let slot = self.slot(key?);
-            self.slots.get_mut(slot as usize)?.entries.push_back(number);
-            Some(slot)
-        });
-        self.bytes += ENTRY_BYTES + frame.len();
-        self.entries.push_back(Entry { position, audience, frame });
+        for (audience, frame) in copies {
+            let number = self.gone.saturating_add(self.entries.len() as u64);
+            let mut audience = audience.into_iter();
+            let audience = [audience.next(), audience.next()].map(|key| {
+                let slot = self.slot(key?);
+                self.slots.get_mut(slot as usize)?.entries.push_back(number);
+                Some(slot)
+            });
+            self.bytes += ENTRY_BYTES + frame.len();
+            self.entries.push_back(Entry { position, audience, frame });
+        }
         self.head = position;
         while self.bytes > self.max_bytes && self.evict() {}
     }
@@ -125,35 +166,73 @@ impl Ring {
         self.head = self.head.max(position);
     }
 
-    /// Gives the frames of `key` after `after`, in order, to `take`: at least one if there is one,
-    /// then as many as fit into `max_bytes`.
-    pub fn pull(
+    /// Lets everything up to this position go.
+    pub fn forget(&mut self, through: u64) {
+        while self.entries.front().is_some_and(|entry| entry.position <= through) {
+            self.evict();
+        }
+        self.floor = self.floor.max(through.min(self.head));
+    }
+
+    /// Gives what the stretches hold after `after`, in order, to `take`, which may stop before any
+    /// of it: at least one frame if there is one, then as many as fit into `max_bytes`. The
+    /// stretches of one key do not overlap.
+    pub fn pull<'a>(
         &self,
-        key: &str,
+        stretches: impl IntoIterator<Item = Stretch<'a>>,
         after: u64,
         max_bytes: usize,
-        mut take: impl FnMut(&Frame),
+        mut take: impl FnMut(Given<'_>) -> ControlFlow<()>,
     ) -> Pulled {
         if after < self.floor {
             return Pulled::Lost;
         }
-        let Some(slot) = self.keys.get(key).and_then(|slot| self.slots.get(*slot as usize)) else {
-            return Pulled::All { head: self.head.max(after) };
-        };
-        let position = |number: u64| self.entry(number).map_or(0, |entry| entry.position);
-        let first = slot.entries.partition_point(|number| position(*number) <= after);
+        let mut heads = BinaryHeap::new();
+        let mut readings: Vec<Reading<'_>> = Vec::new();
+        for stretch in stretches {
+            let Some(mut reading) = self.reading(stretch, after) else { continue };
+            if let Some(number) = self.next_of(&mut reading) {
+                heads.push(Reverse((number, readings.len())));
+                readings.push(reading);
+            }
+        }
         let (mut given, mut reached) = (0_usize, None);
-        for entry in slot.entries.range(first..).filter_map(|number| self.entry(*number)) {
+        while let Some(Reverse((number, index))) = heads.pop() {
+            let (Some(entry), Some(reading)) = (self.entry(number), readings.get_mut(index)) else {
+                continue;
+            };
             given = given.saturating_add(entry.frame.len());
             if let Some(reached) = reached
                 && given > max_bytes
             {
                 return Pulled::Part { reached };
             }
-            take(&entry.frame);
-            reached = Some(entry.position);
+            let Entry { position, frame, .. } = entry;
+            let is_joining = *position == reading.from;
+            if take(Given { position: *position, frame, is_joining }).is_break() {
+                return Pulled::Stopped { reached: position.saturating_sub(1) };
+            }
+            reached = Some(*position);
+            if let Some(number) = self.next_of(reading) {
+                heads.push(Reverse((number, index)));
+            }
         }
         Pulled::All { head: self.head.max(after) }
+    }
+
+    /// A key's entries behind `after`, if there is such a key.
+    fn reading(&self, stretch: Stretch<'_>, after: u64) -> Option<Reading<'_>> {
+        let slot = self.slots.get(*self.keys.get(stretch.key)? as usize)?;
+        let position = |number: u64| self.entry(number).map_or(0, |entry| entry.position);
+        let behind = after.max(stretch.from.saturating_sub(1));
+        let next = slot.entries.partition_point(|number| position(*number) <= behind);
+        Some(Reading { entries: &slot.entries, next, from: stretch.from, until: stretch.until })
+    }
+
+    fn next_of(&self, reading: &mut Reading<'_>) -> Option<u64> {
+        let number = *reading.entries.get(reading.next)?;
+        reading.next += 1;
+        (self.entry(number)?.position <= reading.until).then_some(number)
     }
 
     fn entry(&self, number: u64) -> Option<&Entry> {
@@ -207,91 +286,5 @@ impl Ring {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[derive(Debug, Clone)]
-    struct Pushed {
-        step: u64,
-        audience: Vec<String>,
-        size: usize,
-    }
-
-    fn pushed() -> impl Strategy<Value = Pushed> {
-        (1..4_u64, proptest::collection::btree_set("[a-f]", 0..=2), 0..400_usize).prop_map(
-            |(step, audience, size)| Pushed {
-                step,
-                audience: audience.into_iter().collect(),
-                size,
-            },
-        )
-    }
-
-    proptest! {
-        /// Against a plain list: what is held is given, whole and in order; what may be missing is
-        /// said to be lost.
-        #[test]
-        fn a_reader_misses_nothing_or_is_told(
-            pushes in proptest::collection::vec(pushed(), 0..200),
-            start in 0..5_u64,
-            afters in proptest::collection::vec((0..600_u64, "[a-g]", 1..2_000_usize), 1..20),
-        ) {
-            let mut ring = Ring::new(start, 20_000);
-            let mut all: Vec<(u64, Vec<String>, String)> = Vec::new();
-            let mut position = start;
-            for Pushed { step, audience, size } in pushes {
-                position += step;
-                let frame = format!("{position}:{}", "x".repeat(size));
-                ring.push(position, audience.iter().map(String::as_str), frame.clone().into());
-                ring.push(position, ["a"], "a double".into());
-                all.push((position, audience, frame));
-                prop_assert!(ring.bytes() <= 20_000);
-            }
-            prop_assert_eq!(ring.head(), position);
-            for (mut after, key, max_bytes) in afters {
-                let expected: Vec<&String> = all
-                    .iter()
-                    .filter(|(position, audience, _)| *position > after && audience.contains(&key))
-                    .map(|(.., frame)| frame)
-                    .collect();
-                let lossy = all.iter().any(|(position, ..)| *position > after && *position <= ring.floor());
-                let mut given: Vec<String> = Vec::new();
-                let end = loop {
-                    let before = given.len();
-                    let pulled = ring.pull(&key, after, max_bytes, |frame| given.push(frame.to_string()));
-                    match pulled {
-                        Pulled::Part { reached } => {
-                            prop_assert!(reached > after);
-                            prop_assert!(given.len() > before);
-                            after = reached;
-                        }
-                        end @ (Pulled::All { .. } | Pulled::Lost) => break end,
-                    }
-                };
-                match end {
-                    Pulled::Lost => prop_assert!(lossy || after < start),
-                    Pulled::All { head } => {
-                        prop_assert!(!lossy);
-                        prop_assert_eq!(head, ring.head().max(after));
-                        prop_assert_eq!(given.iter().collect::<Vec<_>>(), expected);
-                    }
-                    Pulled::Part { .. } => unreachable!(),
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn an_event_larger_than_the_ring_passes_through() {
-        let mut ring = Ring::new(0, 1_000);
-        ring.push(7, ["a"], "x".repeat(2_000).into());
-        assert!(ring.is_empty());
-        assert_eq!((ring.floor(), ring.head(), ring.bytes()), (7, 7, 0));
-        assert_eq!(ring.pull("a", 6, 100, |_| {}), Pulled::Lost);
-        assert_eq!(ring.pull("a", 7, 100, |_| {}), Pulled::All { head: 7 });
-        // A reader that is ahead of this gateway's tail has missed nothing.
-        assert_eq!(ring.pull("a", 9, 100, |_| {}), Pulled::All { head: 9 });
-    }
-}
+#[path = "ring_tests.rs"]
+mod tests;

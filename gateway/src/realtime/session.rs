@@ -204,6 +204,10 @@ impl Session {
                 open.lost(now, out);
                 false
             }
+            Fed::Joined { shard, position } => {
+                open.joined((shard, position), now, out);
+                false
+            }
             Fed::Overflowed => {
                 self.close(Close::TooSlow, TOO_SLOW, out);
                 false
@@ -263,6 +267,7 @@ impl Session {
             Phase::Hello(_) | Phase::Checking(_) => self.opened_at + self.config.hello_timeout,
             Phase::Open(open) => {
                 let deadline = self.silent_at().min(open.expires_at);
+                let deadline = open.waits_until.map_or(deadline, |until| until.min(deadline));
                 match open.token_due_at(self.config.token_interval) {
                     Some(token) => token.min(deadline),
                     None => deadline,
@@ -295,6 +300,7 @@ impl Session {
                 self.close(Close::HeartbeatMissed, "no frame for two heartbeats", out);
             }
             Phase::Open(open) => {
+                open.wait_no_longer(now);
                 if open.token_due {
                     open.send_token(self.config.token_interval, now, out);
                 }

@@ -69,7 +69,7 @@ impl World {
             })
             .collect();
         Self {
-            hub: Arc::new(Hub::new(codec, &[0; SHARDS], HubConfig { ring_bytes })),
+            hub: Arc::new(Hub::new(codec, &[0; SHARDS], HubConfig { ring_bytes, member_bytes: 0 })),
             config: Arc::new(SessionConfig {
                 max_outbound_bytes: rng.random_range(2_000..20_000),
                 ..config()
@@ -108,7 +108,7 @@ impl World {
             subject,
             payload: payload.as_bytes(),
         });
-        self.hub.push(shard as u16, messages);
+        self.hub.push(self.hub.read(shard as u16, messages), Vec::new());
         self.routed[shard] = to;
     }
 

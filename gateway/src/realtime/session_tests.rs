@@ -3,8 +3,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::*;
-use crate::realtime::{hub::HubConfig, hub::Logged, token::Codec};
+use crate::realtime::{hub::HubConfig, routing::Logged, token::Codec};
 
+#[path = "session_groups_tests.rs"]
+mod groups;
 #[path = "session_simulation.rs"]
 mod simulation;
 
@@ -28,8 +30,11 @@ struct Rig {
 
 impl Rig {
     fn new(known: Option<Who>) -> Self {
-        let hub =
-            Arc::new(Hub::new(Codec::new(Uuid::nil(), 1), &[10], HubConfig { ring_bytes: 9_000 }));
+        let hub = Arc::new(Hub::new(
+            Codec::new(Uuid::nil(), 1),
+            &[10],
+            HubConfig { ring_bytes: 9_000, member_bytes: 9_000 },
+        ));
         let now = Instant::now();
         let session = Session::new(Arc::new(config()), Arc::clone(&hub), known, now);
         Self { hub, session, out: Outbox::default(), now }
@@ -60,7 +65,8 @@ impl Rig {
     fn push(&mut self, position: u64, pair: &str) {
         let subject = format!("dm.evt.0.d.{pair}");
         let payload = format!(r#"{{"version":{position}}}"#);
-        self.hub.push(0, [Logged { position, subject: &subject, payload: payload.as_bytes() }]);
+        let logged = Logged { position, subject: &subject, payload: payload.as_bytes() };
+        self.hub.push(self.hub.read(0, [logged]), Vec::new());
     }
 
     fn feed(&mut self) -> Vec<Value> {
@@ -291,6 +297,7 @@ fn a_burst_of_cursors_is_two_commands_and_each_is_answered() {
 #[test]
 fn typing_is_told_once_a_second_and_its_end_once() {
     let mut rig = Rig::open();
+    rig.hub.onlookers().talked("d.alice.bob", ["alice", "bob"], true);
     let told = |rig: &mut Rig, typing: bool| {
         rig.say(&json!({"type":"typing","conversationId":"d.alice.bob","typing":typing}));
         rig.out.next_effect().is_some()
@@ -318,18 +325,6 @@ fn watching_is_an_effect_and_changes_are_frames() {
     let bob = UserId::parse("bob").unwrap();
     let said = rig.input(Input::Presence(protocol::presence(&bob, true, None)));
     assert_eq!(types(&said), ["presence"]);
-}
-
-#[test]
-fn typing_goes_to_conversations_of_ones_own_only() {
-    let mut rig = Rig::open();
-    assert!(
-        rig.say(&json!({"type":"typing","conversationId":"d.alice.bob","typing":true})).is_empty()
-    );
-    assert!(matches!(rig.out.next_effect(), Some(Effect::Typing { typing: true, .. })));
-    let said = rig.say(&json!({"type":"typing","conversationId":"d.bob.carol","typing":true}));
-    assert_eq!(said[0]["code"], "not_found");
-    assert_eq!(rig.out.next_effect(), None);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use std::{
 use axum::response::Response;
 use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt, stream::FuturesUnordered};
 use parley_commands::Request;
-use parley_domain::Answer;
+use parley_domain::{Answer, ConversationId, UserId};
 use rand::Rng;
 use tokio::time::{sleep_until, timeout};
 use tokio_tungstenite::tungstenite::{Error, Message, protocol::CloseFrame};
@@ -28,6 +28,7 @@ use super::{
     Realtime, Shared, follow,
     session::{Command, Effect, Ending, Input, Outbox, Refused, Session, Ticket},
     sync::Page,
+    typing::MayType,
 };
 use crate::{
     auth::{AuthError, Identity},
@@ -137,9 +138,7 @@ async fn live<S>(
                 }
                 Effect::Typing { conversation_id, typing } => {
                     if let Some(user) = session.user() {
-                        // What the connection cannot take at once is dropped.
-                        follow::publish_typing(&shared.nats, &conversation_id, user, typing)
-                            .now_or_never();
+                        tell_typing(shared, conversation_id, user, typing);
                     }
                 }
                 Effect::Watch(users) => {
@@ -231,6 +230,7 @@ async fn live<S>(
                     return;
                 }
                 session.receive(Input::Tick, now, out);
+                may_have_events = true;
                 timer.as_mut().reset(next_deadline(shared, &session, wire));
             }
             () = shared.shutdown.soft().cancelled(), if !draining => {
@@ -238,6 +238,26 @@ async fn live<S>(
                 session.receive(drain(shared.config.drain), Instant::now(), out);
             }
         }
+    }
+}
+
+/// Tells the other gateways, at once or as soon as it is known that it may be told.
+fn tell_typing(shared: &Shared, conversation: ConversationId, user: &UserId, typing: bool) {
+    let (hub, nats, user) = (shared.hub.clone(), shared.nats.clone(), user.clone());
+    match hub.may_type(&conversation, &user) {
+        MayType::Told => {
+            // What the connection cannot take at once is dropped.
+            follow::publish_typing(&nats, &conversation, &user, typing).now_or_never();
+        }
+        // A few a session at most, by the rate at which it is told on; they end within a second.
+        MayType::Unknown if typing => {
+            shared.shutdown.tasks().spawn(async move {
+                if hub.may_type_soon(&conversation, &user).await == MayType::Told {
+                    follow::publish_typing(&nats, &conversation, &user, typing).await;
+                }
+            });
+        }
+        MayType::Unknown | MayType::Unheard | MayType::Stranger => {}
     }
 }
 

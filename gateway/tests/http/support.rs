@@ -147,7 +147,14 @@ impl World {
 
     /// A second gateway of the same deployment, with an end of its own.
     pub async fn another_gateway(&self) -> Self {
+        self.another_gateway_with(&[]).await
+    }
+
+    pub async fn another_gateway_with(&self, variables: &[(&str, &str)]) -> Self {
         let mut env = self.env.clone();
+        for (name, value) in variables {
+            env.set(*name, *value);
+        }
         let config = parley_gateway::Config::from_env(&mut env);
         let shutdown = Shutdown::new();
         let gateway = Gateway::bind(config, shutdown.clone()).await.unwrap();

@@ -8,6 +8,7 @@ mod client;
 mod closing;
 mod delivery;
 mod devices;
+mod groups;
 mod outage;
 mod polling;
 mod presence;

@@ -36,7 +36,7 @@ pub async fn newcomer(
              EXISTS (SELECT 1 FROM devices d WHERE d.user_id = $1 AND d.registered_at <= $3) \
              OR EXISTS (SELECT 1 FROM members me JOIN conversations c \
              ON c.conversation_id = me.conversation_id \
-             WHERE me.user_id = $1 AND c.created_at <= $3)) AS is_new) \
+             WHERE me.user_id = $1 AND COALESCE(me.joined_at, c.created_at) <= $3)) AS is_new) \
              SELECT who.is_new, \
              COALESCE((SELECT last_seq > 0 FROM conversations WHERE conversation_id = $2), false) \
              AS is_begun, \

@@ -4,48 +4,81 @@ use parley_domain::{ConversationId, Timestamp, UserId};
 use sqlx::{PgPool, Row};
 use time::OffsetDateTime;
 
-use crate::{Failure, database::READ_DEADLINE, failure::within};
+use crate::{Failure, checkpoint, database::READ_DEADLINE, failure::within};
 
-/// Somebody that another asks about.
+/// Somebody who asks about another.
+#[derive(Debug, Clone, Copy)]
+pub struct Pair<'a> {
+    /// The direct conversation that they would have; nobody has one with themselves.
+    pub conversation: Option<&'a ConversationId>,
+    pub me: &'a UserId,
+    pub user: &'a UserId,
+}
+
+/// What there is between them, and when the other was last seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acquaintance {
-    /// Whether a message was ever sent between the two.
-    pub is_known: bool,
+    /// A message was sent between the two.
+    pub has_talked: bool,
+    /// One of them, or each, blocks the other.
+    pub is_blocked: bool,
+    /// Both are members of some group; channels do not count.
+    pub shares_group: bool,
     pub last_seen_at: Option<Timestamp>,
 }
 
-/// What there is to know of each of these pairs, in their order: the direct conversation that they
-/// would have (nobody has one with themselves), and the one of the two who is asked about.
+/// What the views know of some pairs, in their order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Acquaintances {
+    /// By shard: what is up to here is in the answer, and later events may be.
+    pub checkpoints: Vec<u64>,
+    pub found: Vec<Acquaintance>,
+}
+
+/// Ids between `g.` and `g/` are those of groups.
+const FIND: &str = "SELECT coalesce(c.last_seq > 0, false) AS has_talked, \
+    coalesce(c.blocked_by <> '{}', false) AS is_blocked, \
+    EXISTS (SELECT 1 FROM members mine JOIN members theirs \
+    ON theirs.conversation_id = mine.conversation_id AND theirs.user_id = asked.user_id \
+    WHERE mine.user_id = asked.me AND mine.conversation_id > 'g.' AND mine.conversation_id < 'g/' \
+    AND mine.left_position IS NULL AND theirs.left_position IS NULL) AS shares_group, \
+    l.last_seen_at \
+    FROM UNNEST($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS asked(id, me, user_id, place) \
+    LEFT JOIN conversations c ON c.conversation_id = asked.id \
+    LEFT JOIN last_seen l ON l.user_id = asked.user_id ORDER BY asked.place";
+
+/// What there is to know of each of these pairs.
 ///
 /// # Errors
 /// If PostgreSQL does not answer.
 #[tracing::instrument(name = "projections.acquaintances.read", skip_all, err(level = "debug"))]
 pub async fn acquaintances(
     pool: &PgPool,
-    pairs: &[(Option<ConversationId>, UserId)],
-) -> Result<Vec<Acquaintance>, Failure> {
-    let ids: Vec<Option<&str>> =
-        pairs.iter().map(|(id, _)| id.as_ref().map(ConversationId::as_str)).collect();
-    let users: Vec<&str> = pairs.iter().map(|(_, user)| user.as_str()).collect();
-    let rows = within(READ_DEADLINE, async {
-        let query = sqlx::query(
-            "SELECT coalesce(c.last_seq > 0, false) AS is_known, l.last_seen_at \
-             FROM UNNEST($1::text[], $2::text[]) WITH ORDINALITY AS asked(id, user_id, place) \
-             LEFT JOIN conversations c ON c.conversation_id = asked.id \
-             LEFT JOIN last_seen l ON l.user_id = asked.user_id ORDER BY asked.place",
-        );
-        Ok(query.bind(&ids).bind(&users).fetch_all(pool).await?)
+    shards: u16,
+    pairs: &[Pair<'_>],
+) -> Result<Acquaintances, Failure> {
+    let ids: Vec<_> =
+        pairs.iter().map(|pair| pair.conversation.map(ConversationId::as_str)).collect();
+    let me: Vec<&str> = pairs.iter().map(|pair| pair.me.as_str()).collect();
+    let users: Vec<&str> = pairs.iter().map(|pair| pair.user.as_str()).collect();
+    let (checkpoints, rows) = within(READ_DEADLINE, async {
+        // First: what is read after them knows at least as much.
+        let checkpoints = checkpoint::read_all(pool, shards).await?;
+        let rows = sqlx::query(FIND).bind(&ids).bind(&me).bind(&users).fetch_all(pool).await?;
+        Ok((checkpoints, rows))
     })
     .await?;
     let mut found = Vec::with_capacity(rows.len());
     for row in rows {
         let last_seen_at: Option<OffsetDateTime> = row.try_get("last_seen_at")?;
         found.push(Acquaintance {
-            is_known: row.try_get("is_known")?,
+            has_talked: row.try_get("has_talked")?,
+            is_blocked: row.try_get("is_blocked")?,
+            shares_group: row.try_get("shares_group")?,
             last_seen_at: last_seen_at.map(Timestamp::from),
         });
     }
-    Ok(found)
+    Ok(Acquaintances { checkpoints, found })
 }
 
 /// Notes when these people, each named once, were last seen; never moves back.

@@ -1,6 +1,10 @@
 //! A session's catching up: after the hello, when the client asks, and when the rings were lost.
 
-use std::{collections::VecDeque, sync::atomic::Ordering, time::Instant};
+use std::{
+    collections::VecDeque,
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use smol_str::SmolStr;
 
@@ -19,9 +23,30 @@ const MAX_WAITING: usize = 8;
 pub(super) struct CatchUp {
     current: Option<Box<Current>>,
     waiting: VecDeque<Request>,
-    /// Where the feed was when the rings left it behind.
-    lost: Option<Positions>,
+    /// Where the feed waits for pages.
+    behind: Option<Behind>,
 }
+
+/// Why the feed cannot go on without pages, and from where.
+#[derive(Debug)]
+struct Behind {
+    positions: Positions,
+    /// It has stopped before this event, by which its user came into a group, and goes on there;
+    /// otherwise the rings have left it behind.
+    joining: Option<(u16, u64)>,
+}
+
+impl Behind {
+    /// Whether pages up to here are enough.
+    fn is_within(&self, reached: &[u64]) -> bool {
+        self.joining.is_none_or(|(shard, position)| {
+            reached.get(usize::from(shard)).is_some_and(|reached| *reached >= position)
+        })
+    }
+}
+
+/// How long live events wait for the page that shows a group that their user came into.
+const JOINING_PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 struct Request {
@@ -33,6 +58,8 @@ struct Request {
 struct Current {
     r#ref: Option<SmolStr>,
     stage: Stage,
+    /// The feed waits for it.
+    behind: Option<Behind>,
 }
 
 #[derive(Debug)]
@@ -88,13 +115,41 @@ impl Open {
 
     /// The rings went on without the feed: the database has what it missed.
     pub(super) fn lost(&mut self, now: Instant, out: &mut Outbox) {
-        self.catch_up.lost = Some(self.feed.positions().into());
+        let positions = self.feed.positions().into();
+        self.catch_up.behind = Some(Behind { positions, joining: None });
         self.start_next(now, out);
+    }
+
+    /// The user came into a group: what was there before is in the database.
+    pub(super) fn joined(&mut self, event: (u16, u64), now: Instant, out: &mut Outbox) {
+        let positions = self.feed.positions().into();
+        self.catch_up.behind = Some(Behind { positions, joining: Some(event) });
+        self.waits_until = Some(now + JOINING_PATIENCE);
+        self.start_next(now, out);
+    }
+
+    /// The page has not come in time: live events go on, and it comes when it can.
+    pub(super) fn wait_no_longer(&mut self, now: Instant) {
+        if self.waits_until.is_none_or(|until| now < until) {
+            return;
+        }
+        self.waits_until = None;
+        let current = self.catch_up.current.as_ref().and_then(|current| current.behind.as_ref());
+        let behind = current.or(self.catch_up.behind.as_ref());
+        if self.feed.is_paused()
+            && let Some(Behind { positions, joining: Some((shard, position)) }) = behind
+        {
+            let mut paged = positions.clone();
+            if let Some(paged) = paged.get_mut(usize::from(*shard)) {
+                *paged = *position;
+            }
+            self.feed.resume_within(positions.clone(), paged);
+        }
     }
 
     pub(super) fn ends_noted(&mut self, now: Instant, out: &mut Outbox) {
         let Some(current) = self.catch_up.current.take() else { return };
-        let Current { r#ref, stage } = *current;
+        let Current { r#ref, stage, behind } = *current;
         match stage {
             Stage::Ends(token) => {
                 // Beyond the end of a log that has lost its own end: of another time.
@@ -102,7 +157,7 @@ impl Open {
                 self.start(r#ref, (!beyond).then_some(token), now, out);
             }
             stage @ Stage::Paging { .. } => {
-                self.catch_up.current = Some(Box::new(Current { r#ref, stage }));
+                self.catch_up.current = Some(Box::new(Current { r#ref, stage, behind }));
             }
         }
     }
@@ -111,9 +166,15 @@ impl Open {
         let hub = self.feed.hub();
         let Some(current) = &mut self.catch_up.current else { return };
         let Stage::Paging { run, request } = &mut current.stage else { return };
-        let back_to_lost = self.catch_up.lost.as_ref().is_none_or(|lost| run.reaches_back_to(lost));
-        let turned = run.turn(page, hub.codec(), |positions| hub.covers(positions));
-        if !turned.is_idle {
+        let waiting = self.catch_up.behind.as_ref();
+        let is_back = waiting.is_none_or(|behind| run.reaches_back_to(&behind.positions));
+        let is_enough = |reached: &[u64]| {
+            hub.covers(reached) && current.behind.as_ref().is_none_or(|own| own.is_within(reached))
+        };
+        let turned = run.turn(page, hub.codec(), is_enough);
+        // Nobody asked for the page that shows a group, so one without it is nothing to show.
+        let is_unasked = current.behind.as_ref().is_some_and(|own| own.joining.is_some());
+        if !turned.is_idle && !(is_unasked && page.is_empty) {
             let r#ref = current.r#ref.as_deref();
             out.send_page(protocol::sync(r#ref, &turned.token, turned.more, page));
         }
@@ -121,10 +182,10 @@ impl Open {
             Step::Ask(next) => *request = Some(next),
             Step::Resume(positions) => {
                 let r#ref = current.r#ref.take();
-                if back_to_lost {
-                    self.catch_up.lost = None;
-                }
-                self.caught_up(r#ref, positions, now, out);
+                let own = current.behind.take();
+                let is_met = |behind: &mut Behind| is_back && behind.is_within(&positions);
+                let met = self.catch_up.behind.take_if(is_met);
+                self.caught_up(r#ref, positions, own.or(met), now, out);
             }
         }
     }
@@ -133,8 +194,11 @@ impl Open {
         if self.catch_up.current.is_some() {
             return;
         }
-        if let Some(positions) = self.catch_up.lost.take() {
-            return self.start(None, Some(Token::Settled(positions)), now, out);
+        if let Some(behind) = self.catch_up.behind.take() {
+            let token = Token::Settled(behind.positions.clone());
+            // Nothing in memory helps.
+            let (run, step) = Run::start(Some(token), |_| false);
+            return self.begin(None, run, step, Some(behind), now, out);
         }
         let Some(Request { r#ref, token }) = self.catch_up.next_waiting() else { return };
         if let Some(token) = token {
@@ -143,8 +207,8 @@ impl Open {
                 self.start(r#ref, Some(token), now, out);
             } else {
                 out.run(Effect::NoteEnds(beyond));
-                self.catch_up.current =
-                    Some(Box::new(Current { r#ref, stage: Stage::Ends(token) }));
+                let stage = Stage::Ends(token);
+                self.catch_up.current = Some(Box::new(Current { r#ref, stage, behind: None }));
             }
         } else {
             self.start(r#ref, None, now, out);
@@ -160,15 +224,28 @@ impl Open {
     ) {
         let hub = self.feed.hub();
         let (run, step) = Run::start(token, |positions| hub.covers(positions));
+        self.begin(r#ref, run, step, None, now, out);
+    }
+
+    fn begin(
+        &mut self,
+        r#ref: Option<SmolStr>,
+        run: Run,
+        step: Step,
+        behind: Option<Behind>,
+        now: Instant,
+        out: &mut Outbox,
+    ) {
+        let counters = self.feed.hub().counters();
         match step {
             Step::Resume(positions) => {
-                hub.counters().ring_hits.fetch_add(1, Ordering::Relaxed);
-                self.caught_up(r#ref, positions, now, out);
+                counters.ring_hits.fetch_add(1, Ordering::Relaxed);
+                self.caught_up(r#ref, positions, behind, now, out);
             }
             Step::Ask(request) => {
-                hub.counters().ring_misses.fetch_add(1, Ordering::Relaxed);
+                counters.ring_misses.fetch_add(1, Ordering::Relaxed);
                 let stage = Stage::Paging { run, request: Some(request) };
-                self.catch_up.current = Some(Box::new(Current { r#ref, stage }));
+                self.catch_up.current = Some(Box::new(Current { r#ref, stage, behind }));
             }
         }
     }
@@ -177,6 +254,7 @@ impl Open {
         &mut self,
         r#ref: Option<SmolStr>,
         positions: Positions,
+        behind: Option<Behind>,
         now: Instant,
         out: &mut Outbox,
     ) {
@@ -184,7 +262,13 @@ impl Open {
         out.send(protocol::caught_up(r#ref.as_deref(), &token));
         self.token_at = now;
         self.token_due = true;
-        self.feed.resume(positions);
+        match behind {
+            // The event itself is given too, although it is in the page.
+            Some(Behind { positions: stopped, joining: Some(_) }) => {
+                self.feed.resume_within(stopped, positions);
+            }
+            Some(Behind { joining: None, .. }) | None => self.feed.resume(positions),
+        }
         self.catch_up.current = None;
         self.start_next(now, out);
     }

@@ -14,8 +14,8 @@ use super::{
 };
 use crate::realtime::{
     feed::Feed,
-    hub::listeners,
     protocol::{self, ErrorFrame, Rejected},
+    typing::MayType,
 };
 
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub(super) struct Open {
     pub(super) expires_at: Instant,
     pub(super) feed: Feed,
     pub(super) catch_up: CatchUp,
+    /// Until when live events wait for a page at most, if they do.
+    pub(super) waits_until: Option<Instant>,
     pub(super) token_at: Instant,
     /// Something was sent that the last token does not cover.
     pub(super) token_due: bool,
@@ -52,6 +54,7 @@ impl Open {
             expires_at: who.expires_at,
             feed,
             catch_up: CatchUp::default(),
+            waits_until: None,
             token_at: now,
             token_due: false,
             token_sum: 0,
@@ -115,9 +118,13 @@ impl Open {
         now: Instant,
         out: &mut Outbox,
     ) {
-        if listeners(&conversation_id, self.actor.user_id.as_str()).is_none() {
+        let typing_there = self.feed.hub().may_type(&conversation_id, &self.actor.user_id);
+        if typing_there == MayType::Stranger {
             let message = "there is no such conversation".to_owned();
             return reject(Rejected { r#ref: None, code: "not_found", message }, out);
+        }
+        if typing_there == MayType::Unheard {
+            return;
         }
         // Too often is not told, and nothing is lost: the next one is.
         let is_told = if typing { self.typing.admit(TYPING, now) } else { self.is_typing };
