@@ -17,8 +17,8 @@ pub use account::{
 };
 pub use conversation::{CursorMoved, MessageSent};
 pub use membership::{
-    ConversationBlocked, ConversationCreated, ConversationRenamed, ConversationTimerSet, Member,
-    MemberAdded, MemberLeft, MemberRemoved, MemberRoleChanged, Role,
+    ConversationBlocked, ConversationCreated, ConversationRenamed, ConversationTimerSet,
+    ConversationUnblocked, Member, MemberAdded, MemberLeft, MemberRemoved, MemberRoleChanged, Role,
 };
 
 use crate::{
@@ -114,7 +114,7 @@ catalogue! {
         "conversation.renamed" => ConversationRenamed(ConversationRenamed),
         "conversation.timerSet" => ConversationTimerSet(ConversationTimerSet),
         "conversation.blocked" => ConversationBlocked(ConversationBlocked),
-        "conversation.unblocked" => ConversationUnblocked(ConversationBlocked),
+        "conversation.unblocked" => ConversationUnblocked(ConversationUnblocked),
     }
     account {
         "device.registered" => DeviceRegistered(DeviceRegistered),
