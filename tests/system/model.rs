@@ -85,6 +85,9 @@ impl Model {
         let mark = self.mark(id).clone();
         if let Some(conversation) = self.conversations.get_mut(id.as_str().unwrap()) {
             conversation.show(&mark);
+            if let Some(through) = mark.get("readThroughSeq") {
+                conversation.read_channel(&self.me, through);
+            }
         }
         let says = |mark: &Value| {
             mark["muted"] == true
@@ -131,8 +134,18 @@ impl Model {
                 self.conversation(json).reached(&me, &data["userId"], through, true);
             }
             EventData::ConversationCreated(_) => self.conversation(json).created(&me, data),
-            EventData::MemberAdded(_) | EventData::MemberRemoved(_) | EventData::MemberLeft(_) => {
+            EventData::MemberAdded(_) => {
                 self.conversation(json).summary["memberCount"] = data["memberCount"].clone();
+            }
+            EventData::MemberRemoved(_) | EventData::MemberLeft(_) => {
+                let summary = &mut self.conversation(json).summary;
+                summary["memberCount"] = data["memberCount"].clone();
+                if data["userId"] == me {
+                    summary["canSend"] = json!(false);
+                    summary["timerSeconds"] = json!(0);
+                } else if data["newOwnerId"] == me {
+                    summary["canSend"] = json!(true);
+                }
             }
             EventData::MemberRoleChanged(_) => {
                 let summary = &mut self.conversation(json).summary;
@@ -146,13 +159,18 @@ impl Model {
             EventData::ConversationTimerSet(_) => {
                 self.conversation(json).summary["timerSeconds"] = data["seconds"].clone();
             }
-            // Of two who block each other, a device has to ask whether the other still does.
-            EventData::ConversationBlocked(_) | EventData::ConversationUnblocked(_) => {
-                let blocks = matches!(&event.data, EventData::ConversationBlocked(_));
+            EventData::ConversationBlocked(_) => {
                 let summary = &mut self.conversation(json).summary;
-                summary["canSend"] = json!(!blocks);
+                summary["canSend"] = json!(false);
                 if json["actor"] == me {
-                    summary["blockedByMe"] = json!(blocks);
+                    summary["blockedByMe"] = json!(true);
+                }
+            }
+            EventData::ConversationUnblocked(_) => {
+                let summary = &mut self.conversation(json).summary;
+                summary["canSend"] = json!(data["stillBlocked"] != true);
+                if json["actor"] == me {
+                    summary["blockedByMe"] = json!(false);
                 }
             }
             EventData::Account(AccountEvent::DeviceRegistered(_)) => {
@@ -312,6 +330,14 @@ impl Conversation {
         self.summary["archived"] = json!(through.is_some() && through >= last);
     }
 
+    /// In a channel one's cursors are not in the log, but in one's marks.
+    fn read_channel(&mut self, me: &str, through: &Value) {
+        if through.as_u64() > self.summary["readSeq"].as_u64() {
+            self.reached(me, &json!(me), through, true);
+            self.count_unread(me);
+        }
+    }
+
     /// Messages as a sync or history has them.
     pub fn take(&mut self, messages: &[Value]) {
         for message in messages {
@@ -335,21 +361,26 @@ impl Conversation {
         self.reached(me, &event["actor"], &json!(seq), true);
     }
 
-    /// Somebody's cursors, which only go forward; read implies delivered.
+    /// Somebody's cursors; read implies delivered. Those of many are not in their conversation's
+    /// summary.
     fn reached(&mut self, me: &str, user: &Value, through: &Value, is_read: bool) {
         let (read, delivered) = if user == me {
             ("readSeq", "deliveredSeq")
-        } else {
+        } else if self.summary["kind"] == "direct" {
             ("peerReadSeq", "peerDeliveredSeq")
+        } else {
+            return;
         };
-        let mut raise = |cursor: &str| {
-            if through.as_u64() > self.summary[cursor].as_u64() {
-                self.summary[cursor] = through.clone();
-            }
-        };
-        raise(delivered);
+        self.raise(delivered, through);
         if is_read {
-            raise(read);
+            self.raise(read, through);
+        }
+    }
+
+    /// A cursor only goes forward.
+    fn raise(&mut self, cursor: &str, through: &Value) {
+        if through.as_u64() > self.summary[cursor].as_u64() {
+            self.summary[cursor] = through.clone();
         }
     }
 
