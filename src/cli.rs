@@ -4,7 +4,7 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use parley_runtime::exit::Exit;
 
-use crate::{bench, replay, token, up};
+use crate::{bench, hold, replay, token, up};
 
 /// Direct messaging for marketplaces: self-hosted, on NATS JetStream and PostgreSQL.
 ///
@@ -29,6 +29,7 @@ pub enum Command {
     Migrate,
     /// Create the streams and buckets that are missing, and say what is there.
     Topology,
+    Hold(hold::Args),
     /// Make the views anew from the log, beside those in use, and put them in their place.
     Rebuild,
     /// Compare the views with what the log makes of an empty database; 70 if they differ.

@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod failure;
 mod gateway;
+mod hold;
 mod migrate;
 mod projections;
 mod rebuild;
@@ -74,6 +75,7 @@ fn run(command: Command) -> Result<(), Failure> {
                 Command::Gateway => gateway::run(env).await,
                 Command::Migrate => migrate::run(env).await,
                 Command::Topology => topology::run(env).await,
+                Command::Hold(args) => hold::run(args, env).await,
                 Command::Rebuild => rebuild::rebuild(env).await,
                 Command::Verify => rebuild::verify(env).await,
                 Command::Replay(args) => replay::run(args, env).await,

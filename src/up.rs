@@ -18,7 +18,7 @@ use parley_runtime::shutdown::Shutdown;
 use self::engines::Engines;
 use self::secrets::Secrets;
 use self::services::Services;
-use crate::failure::Failure;
+use crate::{failure::Failure, settings};
 
 /// Where `parley up` keeps its data unless told otherwise.
 pub const DEFAULT_DATA: &str = ".parley/data";
@@ -70,13 +70,15 @@ fn check(args: &Args, env: Env) -> Result<(), Failure> {
 
 async fn serve(
     args: &Args,
-    env: Env,
+    mut env: Env,
     lock: &DirLock,
     secrets: &Secrets,
     engines: &Engines,
     shutdown: &Shutdown,
 ) -> Result<(), Failure> {
     let (nats_url, database_url) = (&engines.nats_url, &engines.database_url);
+    // Nothing goes out from here, whatever else is configured.
+    env.set(settings::OUTBOX_FILE, lock.dir().join("outbox.jsonl").display().to_string());
     let services = Services::configure(env, args.listen, nats_url, database_url, secrets)?;
     tokio::select! {
         prepared = services.prepare() => prepared?,

@@ -47,3 +47,8 @@ fn commands_and_projections_know_no_http() {
     }
     assert_free_of("parley-projections", &["parley-commands"]);
 }
+
+#[test]
+fn the_notifier_serves_nobody() {
+    assert_free_of("parley-notifier", &["axum", "parley-gateway"]);
+}

@@ -9,7 +9,7 @@ fn root() -> &'static Path {
 
 /// The source files of the program, without their tests' own files.
 fn sources() -> Vec<String> {
-    let mut folders = ["commands", "gateway", "nats", "projections", "runtime"]
+    let mut folders = ["commands", "gateway", "nats", "notifier", "projections", "runtime"]
         .map(|member| root().join(member).join("src"))
         .to_vec();
     folders.push(root().join("src"));

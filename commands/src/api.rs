@@ -49,6 +49,31 @@ pub struct DeliveryCursor {
     pub delivered_through_seq: u64,
 }
 
+/// `PATCH …/messages/{seq}`, `dm.cmd.message.edit`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct EditMessage {
+    pub body: Body,
+}
+
+/// `dm.cmd.message.delete`; over HTTP nobody gives a reason.
+#[derive(Debug, Clone, Deserialize)]
+pub struct DeleteMessage {
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// `dm.cmd.reaction.add` and `dm.cmd.reaction.remove`; over HTTP a path.
+#[derive(Debug, Clone, Deserialize)]
+pub struct React {
+    pub emoji: String,
+}
+
+impl From<Answer> for Done {
+    fn from(answer: Answer) -> Self {
+        Self { version: answer.version() }
+    }
+}
+
 impl SendMessage {
     /// The action, for this caller; everything is checked that needs no conversation.
     pub fn into_action(self, caller: &str) -> Result<Action, Problem> {

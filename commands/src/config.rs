@@ -15,6 +15,16 @@ pub struct Config {
     pub committer: CommitterConfig,
     pub client: ClientConfig,
     pub owner: OwnerConfig,
+    pub tidy: TidyConfig,
+}
+
+/// What happens to messages by themselves.
+#[derive(Debug, Clone, Copy)]
+pub struct TidyConfig {
+    /// How often it is looked for messages that are due to expire, or to be erased.
+    pub interval: Duration,
+    /// How long a deleted message stays in the log.
+    pub erase_grace: Duration,
 }
 
 /// Bounds of a shard's owner.
@@ -83,6 +93,7 @@ impl Config {
     /// Reads `PARLEY_*`; what is wrong is collected in `env`.
     pub fn from_env(env: &mut Env) -> Self {
         const MIB: usize = 1024 * 1024;
+        const WEEK_SECONDS: u64 = 7 * 24 * 60 * 60;
         Self {
             nats_url: env.url_list("PARLEY_NATS_URL", "nats://127.0.0.1:4222", &["nats", "tls"]),
             database_url: env.required_url("PARLEY_DATABASE_URL", &["postgres", "postgresql"]),
@@ -115,6 +126,14 @@ impl Config {
                 },
                 commands: env.usize("PARLEY_COMMANDS_IN_FLIGHT", 10_000, 1..=1_000_000),
                 rate_windows: env.usize("PARLEY_RATE_WINDOWS", 200_000, 1..=100_000_000),
+            },
+            tidy: TidyConfig {
+                interval: env.duration_millis("PARLEY_TIDY_INTERVAL_MILLIS", 2_000, 50..=30_000),
+                erase_grace: env.duration_seconds(
+                    "PARLEY_ERASE_GRACE_SECONDS",
+                    WEEK_SECONDS,
+                    0..=366 * 24 * 60 * 60,
+                ),
             },
         }
     }

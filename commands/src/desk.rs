@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     cache::SharedCache,
+    loader::Loader,
     problem::{Code, Problem},
     rates::Limiter,
     served::{Commanded, Now, Served},
@@ -40,6 +41,7 @@ pub(crate) struct Desk<'a> {
     pub conversations: LogStore<SharedCache<Conversation>>,
     pub accounts: LogStore<SharedCache<Account>>,
     pub committer: &'a Committer,
+    pub loader: Loader,
     pub connection: &'a Connection,
     pub limiter: &'a Mutex<Limiter>,
 }
@@ -139,10 +141,14 @@ impl<'a> Desk<'a> {
     ) -> Result<Reply, AggregateError<A::Error>> {
         let time = Timestamp::from_unix_millis(SystemClock.now_millis());
         let now = Now { time, event_id: Uuid::now_v7() };
-        let Commanded { id, command, traceparent } = A::command(request, now)?;
+        let Commanded { id, mut command, traceparent } = A::command(request, now)?;
         let traceparent = traceparent.map(|value| (TRACEPARENT_HEADER.to_owned(), value));
         let metadata = traceparent.into_iter().collect();
         let mut context = store.load_aggregate(id.as_str()).await?;
+        let position = context.position();
+        A::look_up(context.aggregate(), &mut command, position, &self.loader)
+            .await
+            .map_err(|failure| AggregateError::DatabaseConnectionError(Box::new(failure)))?;
         let sink = EventSink::<A>::default();
         let handled = context.aggregate().handle(command.clone(), &(), &sink).await;
         if let Err(refusal) = handled {

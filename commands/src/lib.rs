@@ -7,6 +7,7 @@
 //! - [`owner`] owns one shard: it reads the log's end into memory, then decides and appends.
 //! - `desk` is where its commands are decided and answered, for each aggregate in [`served`].
 //! - [`cache`] holds the aggregates in memory; [`loader`] brings in those that are not.
+//! - [`tidy`] lets messages expire, and erases from the log what was deleted.
 //! - [`rates`] counts for all gateways how much somebody does in a while.
 //! - [`problem`] is what a caller is told when the answer is no.
 //!
@@ -26,6 +27,7 @@ pub mod problem;
 pub mod rates;
 pub mod served;
 pub mod service;
+pub mod tidy;
 mod verbs;
 pub mod wire;
 

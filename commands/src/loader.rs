@@ -5,9 +5,9 @@ use std::{
     time::Duration,
 };
 
-use parley_domain::Event;
+use parley_domain::{ConversationId, Event, conversation::Sent};
 use parley_nats::{Connection, Failure, read::read_subject};
-use parley_projections::Loaded;
+use parley_projections::{Loaded, load_message};
 use sqlx::PgPool;
 use tokio::time::Instant;
 
@@ -17,6 +17,9 @@ use crate::served::Served;
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long the database may take before the log is read instead.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Between two looks at views that are behind.
+const VIEWS_PAUSE: Duration = Duration::from_millis(20);
 
 /// Loads the aggregates of one shard; clones know of the same outage.
 #[derive(Debug, Clone)]
@@ -58,6 +61,31 @@ impl Loader {
             }
         }
         self.read_log(id).await
+    }
+
+    /// A message that is older than those that a conversation's state holds, as it is after the
+    /// event at `position`, the conversation's last. The views are given a moment to have that one;
+    /// the conversation is held meanwhile, so nothing comes in between.
+    pub async fn message(
+        &self,
+        id: &ConversationId,
+        seq: u64,
+        position: u64,
+    ) -> Result<Option<Sent>, Failure> {
+        let behind = || Failure::Overloaded("the views are too far behind");
+        let until = Instant::now() + PATIENCE;
+        while !self.is_away() && Instant::now() < until {
+            let loading = load_message(&self.pool, self.shard, id, seq);
+            match tokio::time::timeout_at(until, loading).await {
+                Ok(Ok(Loaded { state, checkpoint, .. })) if checkpoint >= position => {
+                    return Ok(state);
+                }
+                Ok(Ok(_)) => tokio::time::sleep(VIEWS_PAUSE).await,
+                Ok(Err(error)) => self.note_away(&error.to_string()),
+                Err(_) => return Err(behind()),
+            }
+        }
+        Err(if self.is_away() { Failure::Views("it did not answer".to_owned()) } else { behind() })
     }
 
     async fn read_log<A: Served>(&self, id: &A::Id) -> Result<A, Failure> {

@@ -20,7 +20,7 @@ use parley_nats::{
     subjects::shard_subject,
 };
 use sqlx::PgPool;
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -30,6 +30,7 @@ use crate::{
     loader::Loader,
     rates::Limiter,
     served::Served,
+    tidy::Tidy,
 };
 
 /// How long what is under way may take when the shard is given away.
@@ -47,6 +48,8 @@ pub struct Owner {
     pub checkpoint: watch::Receiver<Option<u64>>,
     pub committer: CommitterConfig,
     pub config: OwnerConfig,
+    /// What else is to be done for the shard as long as it is owned.
+    pub tidy: Tidy,
     /// Outlives reigns.
     pub limiter: Arc<Mutex<Limiter>>,
 }
@@ -63,6 +66,9 @@ pub struct Stop {
 impl Owner {
     /// Owns the shard until told to stop.
     pub async fn run(self, stop: Stop) {
+        let mut beside = JoinSet::new();
+        // Ends with the set, wherever it is: whoever owns the shard next goes on.
+        beside.spawn(self.tidy.clone().run(self.shard));
         let mut intake: Option<Subscriber> = None;
         let mut arrivals = 0;
         let mut again = Vec::new();
@@ -133,7 +139,8 @@ impl Owner {
             checkpoint.clone(),
             cache.conversations(),
         ));
-        let accounts = Arc::new(Cache::<Account>::new(floor, loader, checkpoint, cache.accounts()));
+        let accounts =
+            Arc::new(Cache::<Account>::new(floor, loader.clone(), checkpoint, cache.accounts()));
         let mut events = 0_u64;
         let end = read_to_end(&self.connection, self.shard, floor, |message| {
             events += 1;
@@ -161,7 +168,7 @@ impl Owner {
         }
         let committer = Committer::new(self.shard, end, self.committer.clone());
         tracing::info!(shard = self.shard, end, events, "a shard is owned");
-        Ok(Reign { conversations, accounts, committer, checkpoint: sender })
+        Ok(Reign { conversations, accounts, committer, loader, checkpoint: sender })
     }
 }
 
@@ -170,6 +177,7 @@ struct Reign {
     conversations: Arc<Cache<Conversation>>,
     accounts: Arc<Cache<Account>>,
     committer: Arc<Committer>,
+    loader: Loader,
     /// Tells the caches what the views have.
     checkpoint: watch::Sender<u64>,
 }
@@ -189,6 +197,7 @@ impl Reign {
             conversations: self.store(owner, &self.conversations),
             accounts: self.store(owner, &self.accounts),
             committer: &self.committer,
+            loader: self.loader.clone(),
             connection: &owner.connection,
             limiter: &owner.limiter,
         };

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use parley_domain::{InvalidBody, InvalidId, Refusal, account};
+use parley_domain::{InvalidBody, InvalidEmoji, InvalidId, Refusal, account};
 use parley_nats::Failure;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,9 @@ pub enum Code {
     GroupFull,
     MethodNotAllowed,
     UnsupportedMediaType,
+    NotSender,
+    TooLate,
+    TooManyReactions,
     ClientMessageIdReused,
     TooManyDevices,
     LimitReached,
@@ -48,6 +51,9 @@ impl Code {
             Self::GroupFull => "group_full",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::NotSender => "not_sender",
+            Self::TooLate => "too_late",
+            Self::TooManyReactions => "too_many_reactions",
             Self::ClientMessageIdReused => "client_message_id_reused",
             Self::TooManyDevices => "too_many_devices",
             Self::LimitReached => "limit_reached",
@@ -64,10 +70,12 @@ impl Code {
         match self {
             Self::InvalidId => 400,
             Self::Unauthenticated => 401,
-            Self::Forbidden | Self::Blocked => 403,
+            Self::Forbidden | Self::Blocked | Self::NotSender => 403,
             Self::NotFound | Self::NotMember => 404,
             Self::MethodNotAllowed => 405,
-            Self::ClientMessageIdReused
+            Self::TooLate
+            | Self::TooManyReactions
+            | Self::ClientMessageIdReused
             | Self::GroupFull
             | Self::TooManyDevices
             | Self::LimitReached
@@ -95,6 +103,9 @@ impl Code {
             Self::GroupFull => "The group is full",
             Self::MethodNotAllowed => "This cannot be done here",
             Self::UnsupportedMediaType => "Send JSON",
+            Self::NotSender => "The message is somebody else's",
+            Self::TooLate => "It is too late for that",
+            Self::TooManyReactions => "The message has too many reactions",
             Self::ClientMessageIdReused => "The clientMessageId names another message",
             Self::TooManyDevices => "The account has too many devices",
             Self::LimitReached => "The account holds as many of these as it may",
@@ -154,7 +165,12 @@ impl Problem {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let code = match &refusal {
-            Refusal::NotFound => Code::NotFound,
+            Refusal::NotFound | Refusal::NoMessage => Code::NotFound,
+            Refusal::NotSender => Code::NotSender,
+            Refusal::TooLate { .. } | Refusal::Deleted => Code::TooLate,
+            Refusal::NotExpired => Code::Conflict,
+            Refusal::Reason => Code::InvalidBody,
+            Refusal::TooManyReactions => Code::TooManyReactions,
             Refusal::ServicesOnly => Code::Forbidden,
             Refusal::ClientMessageIdReused(_) => Code::ClientMessageIdReused,
             Refusal::ReplyBeyondLast { .. } | Refusal::CursorBeyondLast { .. } => {
@@ -205,6 +221,12 @@ impl From<InvalidBody> for Problem {
             }
         };
         Self::new(code, invalid.to_string())
+    }
+}
+
+impl From<InvalidEmoji> for Problem {
+    fn from(invalid: InvalidEmoji) -> Self {
+        Self::new(Code::InvalidBody, invalid.to_string())
     }
 }
 

@@ -28,6 +28,8 @@ pub enum Counted {
     GroupMessages { user_id: UserId, conversation_id: ConversationId },
     /// Conversations that a person begins.
     NewConversations { user_id: UserId },
+    /// Codes that a person types in to prove a phone.
+    Codes { user_id: UserId },
     /// Calls of an address that is nobody's.
     Strangers { address: IpAddr },
 }
@@ -36,9 +38,9 @@ impl Counted {
     /// Whose owner counts it.
     pub(crate) fn shard(&self, shards: u16) -> u16 {
         match self {
-            Self::Messages { user_id } | Self::NewConversations { user_id } => {
-                shard_of(&AccountId::of(user_id), shards)
-            }
+            Self::Messages { user_id }
+            | Self::NewConversations { user_id }
+            | Self::Codes { user_id } => shard_of(&AccountId::of(user_id), shards),
             Self::GroupMessages { conversation_id, .. } => shard_of(conversation_id, shards),
             // Any owner will do, if only it is always the same.
             Self::Strangers { address } => {

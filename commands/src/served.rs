@@ -9,14 +9,15 @@ use std::hash::Hash;
 
 use cqrs_es::{Aggregate, AggregateError};
 use parley_domain::{
-    Account, AccountId, Action, Command, Conversation, ConversationId, Event, InvalidId, LogId,
-    Timestamp, account,
+    Account, AccountId, Action, Body, Command, Conversation, ConversationId, Event, InvalidId,
+    LogId, Timestamp, account,
 };
 use parley_projections::{Failure, Loaded, load_account, load_conversation};
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::{
+    loader::Loader,
     problem::Problem,
     wire::{AccountRequest, Reply, Request},
 };
@@ -44,6 +45,15 @@ pub trait Served:
         request: Self::Request,
         now: Now,
     ) -> Result<Commanded<Self>, AggregateError<Self::Error>>;
+
+    /// Puts into the command what its decision needs beyond this state, which has seen every event
+    /// up to `position`.
+    fn look_up(
+        &self,
+        command: &mut Self::Command,
+        position: u64,
+        loader: &Loader,
+    ) -> impl Future<Output = Result<(), parley_nats::Failure>> + Send;
 
     /// What the caller is told, asked of the state after the command; `changed` says whether there
     /// was an event.
@@ -84,8 +94,21 @@ impl Served for Conversation {
         let id = conversation_id.clone();
         let Now { time, event_id } = now;
         let action = checked(action)?;
-        let command = Command { conversation_id, actor, time, event_id, action };
+        let command = Command { conversation_id, actor, time, event_id, action, message: None };
         Ok(Commanded { id, command, traceparent })
+    }
+
+    async fn look_up(
+        &self,
+        command: &mut Command,
+        position: u64,
+        loader: &Loader,
+    ) -> Result<(), parley_nats::Failure> {
+        if let Some(seq) = self.wants(&command.action) {
+            let found = loader.message(&command.conversation_id, seq, position).await?;
+            command.message = found.map(Box::new);
+        }
+        Ok(())
     }
 
     fn reply(&self, command: &Command, changed: bool) -> Option<Reply> {
@@ -98,16 +121,23 @@ impl Served for Conversation {
 }
 
 fn checked<E: std::error::Error>(action: Action) -> Result<Action, AggregateError<E>> {
+    let valid = |body: Body| {
+        body.validated().map_err(|error| AggregateError::UnexpectedError(Box::new(error)))
+    };
     match action {
         Action::SendMessage { client_message_id, body, reply_to } => {
-            let body = body
-                .validated()
-                .map_err(|error| AggregateError::UnexpectedError(Box::new(error)))?;
-            Ok(Action::SendMessage { client_message_id, body, reply_to })
+            Ok(Action::SendMessage { client_message_id, body: valid(body)?, reply_to })
+        }
+        Action::EditMessage { conversation_seq, body } => {
+            Ok(Action::EditMessage { conversation_seq, body: valid(body)? })
         }
         // A title that is none cannot be read from a request.
         Action::MarkDelivered { .. }
         | Action::MarkRead { .. }
+        | Action::DeleteMessage { .. }
+        | Action::ExpireMessage { .. }
+        | Action::AddReaction { .. }
+        | Action::RemoveReaction { .. }
         | Action::Create { .. }
         | Action::AddMember { .. }
         | Action::RemoveMember { .. }
@@ -140,6 +170,15 @@ impl Served for Account {
         let Now { time, event_id } = now;
         let command = account::Command { account_id, actor, time, event_id, action };
         Ok(Commanded { id, command, traceparent })
+    }
+
+    async fn look_up(
+        &self,
+        _: &mut account::Command,
+        _: u64,
+        _: &Loader,
+    ) -> Result<(), parley_nats::Failure> {
+        Ok(())
     }
 
     fn reply(&self, command: &account::Command, _changed: bool) -> Option<Reply> {

@@ -11,7 +11,7 @@ use parley_nats::{
     Connection, Failure,
     lease::Leases,
     subjects::{COMMAND_QUEUE, command_subject},
-    topology::{self, Deployment},
+    topology,
 };
 use parley_runtime::shutdown::Shutdown;
 use sqlx::PgPool;
@@ -25,6 +25,7 @@ use crate::{
     keeper::Keeper,
     owner::Owner,
     rates::Limiter,
+    tidy::Tidy,
     verbs::{Verb, answer},
 };
 
@@ -58,8 +59,15 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let checkpoints = Checkpoints::watch(&pool, deployment.shards, shutdown.soft().clone());
     let ttl = config.topology.lease_ttl;
     let leases = Leases::open(&connection, &instance, config.topology.replicas, ttl).await?;
+    let client = Client::new(connection.clone(), deployment.shards, config.client.clone());
     let make_owner = {
         let (connection, config) = (connection.clone(), config.clone());
+        let tidy = Tidy {
+            connection: connection.clone(),
+            pool: pool.clone(),
+            client: client.clone(),
+            config: config.tidy,
+        };
         move |shard| Owner {
             connection: connection.clone(),
             pool: pool.clone(),
@@ -67,13 +75,14 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
             checkpoint: checkpoints.of(shard),
             committer: config.committer.clone(),
             config: config.owner.clone(),
+            tidy: tidy.clone(),
             limiter: Arc::new(Mutex::new(Limiter::new(config.owner.rate_windows))),
         }
     };
     let keeper =
         Keeper::new(connection.clone(), leases, ttl, deployment.shards, Box::new(make_owner));
     shutdown.spawn(keeper.run(shutdown.soft().clone()));
-    serve_nats(connection, deployment, &config, shutdown).await
+    serve_nats(connection, client, shutdown).await
 }
 
 /// How far the views of each shard are.
@@ -119,8 +128,7 @@ impl Checkpoints {
 
 async fn serve_nats(
     connection: Connection,
-    deployment: Deployment,
-    config: &Config,
+    client: Client,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
     let announced = |error: async_nats::Error| Error::Service(error.to_string());
@@ -132,8 +140,6 @@ async fn serve_nats(
         .start("parley", env!("CARGO_PKG_VERSION"))
         .await
         .map_err(announced)?;
-    let client =
-        Arc::new(Client::new(connection.clone(), deployment.shards, config.client.clone()));
     for verb in Verb::all() {
         let mut endpoint = service
             .endpoint_builder()
@@ -141,7 +147,7 @@ async fn serve_nats(
             .add(command_subject(verb.as_str()))
             .await
             .map_err(announced)?;
-        let client = Arc::clone(&client);
+        let client = client.clone();
         let soft = shutdown.soft().clone();
         shutdown.spawn(async move {
             let mut working = FuturesUnordered::new();

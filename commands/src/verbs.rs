@@ -7,7 +7,7 @@ use async_nats::{
     service::{NATS_SERVICE_ERROR, NATS_SERVICE_ERROR_CODE, Request as ServiceRequest},
 };
 use parley_domain::{
-    Action, Actor, Answer, ConversationId, DeviceId, Scope, UserId, account as account_log,
+    Action, Actor, Answer, ConversationId, DeviceId, Emoji, Scope, UserId, account as account_log,
 };
 use parley_nats::subjects::{ACTOR_HEADER, DEVICE_HEADER, TRACEPARENT_HEADER};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -17,9 +17,9 @@ use uuid::Uuid;
 use self::account::AccountVerb;
 use crate::{
     api::{
-        ChangeRole, CreateConversation, Created, DeliveryCursor, DeliveryCursorMoved, Done,
-        MessageAccepted, NamedMember, PutMember, ReadCursor, ReadCursorMoved, Rename, SendMessage,
-        SetTimer, device,
+        ChangeRole, CreateConversation, Created, DeleteMessage, DeliveryCursor,
+        DeliveryCursorMoved, Done, EditMessage, MessageAccepted, NamedMember, PutMember, React,
+        ReadCursor, ReadCursorMoved, Rename, SendMessage, SetTimer, device,
     },
     client::Client,
     problem::{Code, Problem},
@@ -30,6 +30,10 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Verb {
     MessageSend,
+    MessageEdit,
+    MessageDelete,
+    ReactionAdd,
+    ReactionRemove,
     CursorRead,
     CursorDelivered,
     ConversationCreate,
@@ -48,6 +52,10 @@ impl Verb {
     pub fn all() -> impl Iterator<Item = Self> {
         let of_conversations = [
             Self::MessageSend,
+            Self::MessageEdit,
+            Self::MessageDelete,
+            Self::ReactionAdd,
+            Self::ReactionRemove,
             Self::CursorRead,
             Self::CursorDelivered,
             Self::ConversationCreate,
@@ -65,6 +73,10 @@ impl Verb {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::MessageSend => "message.send",
+            Self::MessageEdit => "message.edit",
+            Self::MessageDelete => "message.delete",
+            Self::ReactionAdd => "reaction.add",
+            Self::ReactionRemove => "reaction.remove",
             Self::CursorRead => "cursor.read",
             Self::CursorDelivered => "cursor.delivered",
             Self::ConversationCreate => "conversation.create",
@@ -102,6 +114,13 @@ struct Addressed {
     conversation_id: SmolStr,
 }
 
+/// The message that HTTP has in its path.
+#[derive(Deserialize)]
+struct Numbered {
+    #[serde(rename = "conversationSeq")]
+    conversation_seq: u64,
+}
+
 /// Whose act it is, by the headers.
 struct Caller {
     actor: Actor,
@@ -120,6 +139,26 @@ async fn execute(
             let action = json::<SendMessage>(body)?.into_action(caller.actor.user_id.as_str())?;
             let answer = client.execute(addressed(body, caller, action)?).await?;
             written(&MessageAccepted::from_answer(answer))
+        }
+        Verb::MessageEdit => {
+            let (conversation_seq, body_now) = (numbered(body)?, json::<EditMessage>(body)?.body);
+            let action = Action::EditMessage { conversation_seq, body: body_now.validated()? };
+            written(&Done::from(client.execute(addressed(body, caller, action)?).await?))
+        }
+        Verb::MessageDelete => {
+            let DeleteMessage { reason } = json(body)?;
+            let action = Action::DeleteMessage { conversation_seq: numbered(body)?, reason };
+            written(&Done::from(client.execute(addressed(body, caller, action)?).await?))
+        }
+        Verb::ReactionAdd => {
+            let (conversation_seq, emoji) = (numbered(body)?, emoji(body)?);
+            let action = Action::AddReaction { conversation_seq, emoji };
+            written(&Done::from(client.execute(addressed(body, caller, action)?).await?))
+        }
+        Verb::ReactionRemove => {
+            let (conversation_seq, emoji) = (numbered(body)?, emoji(body)?);
+            let action = Action::RemoveReaction { conversation_seq, emoji };
+            written(&Done::from(client.execute(addressed(body, caller, action)?).await?))
         }
         Verb::CursorRead => {
             let ReadCursor { device_id, read_through_seq: through_seq } = json(body)?;
@@ -225,6 +264,14 @@ fn named(body: &[u8]) -> Result<UserId, Problem> {
 
 fn done(answer: Answer) -> Result<Done, Problem> {
     Done::from_answer(&answer).ok_or_else(another_question)
+}
+
+fn numbered(body: &[u8]) -> Result<u64, Problem> {
+    json::<Numbered>(body).map(|Numbered { conversation_seq }| conversation_seq)
+}
+
+fn emoji(body: &[u8]) -> Result<Emoji, Problem> {
+    Ok(Emoji::parse(&json::<React>(body)?.emoji)?)
 }
 
 fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {

@@ -188,9 +188,17 @@ async fn operators_see_one_endpoint_a_verb() {
         .iter()
         .map(|endpoint| endpoint["subject"].as_str().unwrap())
         .collect();
-    for verb in
-        ["message.send", "cursor.read", "cursor.delivered", "device.register", "device.unlink"]
-    {
+    for verb in [
+        "message.send",
+        "message.edit",
+        "message.delete",
+        "reaction.add",
+        "reaction.remove",
+        "cursor.read",
+        "cursor.delivered",
+        "device.register",
+        "device.unlink",
+    ] {
         assert!(subjects.contains(&format!("dm.cmd.{verb}").as_str()), "{subjects:?}");
     }
     service.stop().await;
@@ -288,11 +296,12 @@ async fn a_killed_server_loses_and_doubles_nothing() {
     let log = read_subject(&connection, shard_of(&id, SHARDS), &id).await.unwrap();
     let sent: Vec<(u64, String)> = log
         .iter()
-        .map(|message| match Event::from_json(&message.payload).unwrap().data {
-            parley_domain::EventData::MessageSent(sent) => {
-                (sent.conversation_seq, sent.client_message_id.to_string())
-            }
-            other => panic!("nobody did anything else: {other:?}"),
+        .map(|message| {
+            let data = Event::from_json(&message.payload).unwrap().data;
+            let parley_domain::EventData::MessageSent(sent) = data else {
+                panic!("nobody did anything else: {data:?}")
+            };
+            (sent.conversation_seq, sent.client_message_id.to_string())
         })
         .collect();
     accepted.sort();

@@ -20,6 +20,7 @@ mod register_device;
 mod set_preferences;
 pub mod settings;
 mod unlink_device;
+mod unsubscribe;
 
 use std::collections::BTreeSet;
 
@@ -128,6 +129,12 @@ pub enum Action {
     SetPreferences {
         settings: Settings,
     },
+    /// Of one channel, in one conversation or in all.
+    Unsubscribe {
+        channel: ChannelKind,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        conversation_id: Option<ConversationId>,
+    },
     AddEndpoint {
         #[serde(flatten)]
         address: Address,
@@ -165,6 +172,7 @@ impl Action {
             | Self::AddContact { .. }
             | Self::RemoveContact { .. }
             | Self::SetPreferences { .. }
+            | Self::Unsubscribe { .. }
             | Self::AddEndpoint { .. }
             | Self::VerifyEndpoint { .. }
             | Self::RemoveEndpoint { .. } => None,
@@ -331,6 +339,9 @@ impl Account {
                 self.clear_draft(conversation_id, *saved_at, now)
             }
             Action::SetPreferences { settings } => self.set_preferences(settings)?,
+            Action::Unsubscribe { channel, conversation_id } => {
+                self.unsubscribe(*channel, conversation_id.as_ref())
+            }
             Action::AddEndpoint { address, verified } => {
                 self.add_endpoint(command.event_id, address, *verified)?
             }
@@ -383,6 +394,7 @@ impl Account {
             | Action::SaveDraft { .. }
             | Action::ClearDraft { .. }
             | Action::SetPreferences { .. }
+            | Action::Unsubscribe { .. }
             | Action::RemoveEndpoint { .. } => Some(Answer::Done { version }),
         }
     }

@@ -8,7 +8,11 @@ mod block;
 mod change_role;
 mod create;
 mod cursor;
+mod delete;
+mod edit;
+mod expire;
 mod members;
+mod react;
 mod recent;
 mod remove_member;
 mod rename;
@@ -22,12 +26,13 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use members::{DEPARTED_VERSIONS, MAX_GROUP_MEMBERS, Members, Membership};
-pub use recent::{RECENT_MESSAGES, Recent, Sent};
+pub use recent::{Content, RECENT_MESSAGES, Recent, Sent};
 pub use set_timer::TIMER_SECONDS;
 pub use title::{InvalidTitle, MAX_TITLE_CHARACTERS, Title};
 
 use crate::{
     body::Body,
+    emoji::Emoji,
     event::{Event, EventData, Role},
     ids::{ClientMessageId, ConversationId, DeviceId, Kind, UserId},
     timestamp::Timestamp,
@@ -69,6 +74,8 @@ pub struct Command {
     /// UUIDv7 for the event, should there be one; also the id of the message it sends.
     pub event_id: Uuid,
     pub action: Action,
+    /// The message that the action is about, if [`Conversation::wants`] it: as it is now.
+    pub message: Option<Box<Sent>>,
 }
 
 /// Whose act it is.
@@ -94,7 +101,6 @@ pub enum Scope {
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
-#[expect(clippy::large_enum_variant, reason = "most commands send messages")]
 pub enum Action {
     SendMessage {
         client_message_id: ClientMessageId,
@@ -108,6 +114,30 @@ pub enum Action {
     },
     MarkRead {
         through_seq: u64,
+    },
+    EditMessage {
+        conversation_seq: u64,
+        /// Already [`Body::validated`].
+        body: Body,
+    },
+    /// For everyone.
+    DeleteMessage {
+        conversation_seq: u64,
+        /// Backend services only: with it, any message at any time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// Its time is over; the actor is its sender. Nobody outside asks for it.
+    ExpireMessage {
+        conversation_seq: u64,
+    },
+    AddReaction {
+        conversation_seq: u64,
+        emoji: Emoji,
+    },
+    RemoveReaction {
+        conversation_seq: u64,
+        emoji: Emoji,
     },
     /// Of a group or channel, as its id says.
     Create {
@@ -140,6 +170,30 @@ pub enum Action {
     Unblock,
 }
 
+impl Action {
+    /// The number of the message that it is about.
+    fn message(&self) -> Option<u64> {
+        match self {
+            Self::SendMessage { .. }
+            | Self::MarkDelivered { .. }
+            | Self::MarkRead { .. }
+            | Self::Create { .. }
+            | Self::AddMember { .. }
+            | Self::RemoveMember { .. }
+            | Self::ChangeRole { .. }
+            | Self::Rename { .. }
+            | Self::SetTimer { .. }
+            | Self::Block
+            | Self::Unblock => None,
+            Self::EditMessage { conversation_seq, .. }
+            | Self::DeleteMessage { conversation_seq, .. }
+            | Self::ExpireMessage { conversation_seq }
+            | Self::AddReaction { conversation_seq, .. }
+            | Self::RemoveReaction { conversation_seq, .. } => Some(*conversation_seq),
+        }
+    }
+}
+
 /// Why a conversation says no. Nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -163,6 +217,20 @@ pub enum Refusal {
     GroupFull,
     #[error("{0}")]
     Invalid(&'static str),
+    #[error("there is no such message")]
+    NoMessage,
+    #[error("only its sender may do that to a message")]
+    NotSender,
+    #[error("that may be done for {hours} hours after a message was sent")]
+    TooLate { hours: u64 },
+    #[error("the message is deleted")]
+    Deleted,
+    #[error("the message has not expired")]
+    NotExpired,
+    #[error("a reason is a backend service's to give: 1 to {max} characters, and not \"{expired}\"", max = delete::MAX_REASON_CHARACTERS, expired = delete::EXPIRED)]
+    Reason,
+    #[error("a message carries {emoji} different emoji and {all} reactions at most", emoji = react::MAX_EMOJI, all = react::MAX_REACTIONS)]
+    TooManyReactions,
 }
 
 /// What the caller of an accepted command is told.
@@ -183,6 +251,17 @@ pub enum Answer {
     Done { version: u64, changed: bool },
 }
 
+impl Answer {
+    /// Of the conversation, with what was asked for.
+    pub fn version(&self) -> u64 {
+        match self {
+            Self::Sent { version, .. }
+            | Self::Cursor { version, .. }
+            | Self::Done { version, .. } => *version,
+        }
+    }
+}
+
 impl Conversation {
     /// Folds one event. Total: an event that is known, late or out of place changes nothing.
     pub fn evolve(&mut self, event: &Event) {
@@ -198,8 +277,26 @@ impl Conversation {
                 if keeps_cursors {
                     self.raise(&event.actor, sent.conversation_seq, sent.conversation_seq);
                 }
-                self.recent.record(&event.actor, sent, event.version);
+                self.recent.record(&event.actor, sent, event.version, event.time);
             }
+            EventData::MessageEdited(edited) => {
+                self.recent.edit(edited.conversation_seq, &edited.body);
+            }
+            EventData::MessageDeleted(deleted) => {
+                // The message may have been erased from the log: then this is all that tells of it.
+                let seq = deleted.conversation_seq;
+                self.last_seq = self.last_seq.max(seq);
+                // Who has left has no cursors any more.
+                if let Some(of) = &deleted.of
+                    && keeps_cursors
+                    && self.is_member(id, &of.sender_id)
+                {
+                    self.raise(&of.sender_id, seq, seq);
+                }
+                self.recent.delete(deleted);
+            }
+            EventData::ReactionAdded(reaction) => self.recent.react(&event.actor, reaction),
+            EventData::ReactionRemoved(reaction) => self.recent.take_back(&event.actor, reaction),
             EventData::CursorDelivered(moved) => self.raise(&moved.user_id, 0, moved.through_seq),
             EventData::CursorRead(moved) => {
                 self.raise(&moved.user_id, moved.through_seq, moved.through_seq);
@@ -254,7 +351,11 @@ impl Conversation {
         let is_member = self.is_member(&command.conversation_id, &command.actor.user_id);
         let data = match &command.action {
             Action::Create { title, members } => self.create(command, title, members)?,
-            from_outside if !is_member => self.from_outside(command, from_outside)?,
+            // Its sender may have left.
+            Action::ExpireMessage { conversation_seq } => {
+                self.expire(command, *conversation_seq)?
+            }
+            asked if !is_member => self.asked_by_stranger(command, asked)?,
             Action::SendMessage { client_message_id, body, reply_to } => {
                 self.send(command, client_message_id, body, *reply_to)?
             }
@@ -267,6 +368,18 @@ impl Conversation {
             Action::SetTimer { seconds } => self.set_timer(command, *seconds)?,
             Action::Block => self.block(command, true)?,
             Action::Unblock => self.block(command, false)?,
+            Action::EditMessage { conversation_seq, body } => {
+                self.edit(command, *conversation_seq, body)?
+            }
+            Action::DeleteMessage { conversation_seq, reason } => {
+                self.delete(command, *conversation_seq, reason.as_deref())?
+            }
+            Action::AddReaction { conversation_seq, emoji } => {
+                self.react(command, *conversation_seq, emoji)?
+            }
+            Action::RemoveReaction { conversation_seq, emoji } => {
+                self.take_back(command, *conversation_seq, emoji)?
+            }
         };
         Ok(data.map(|data| Event {
             id: command.event_id,
@@ -281,7 +394,7 @@ impl Conversation {
 
     /// What somebody may ask who is not a member: to join a channel, and to leave what they have
     /// left. For everything else there is no such conversation.
-    fn from_outside(
+    fn asked_by_stranger(
         &self,
         command: &Command,
         action: &Action,
@@ -300,6 +413,11 @@ impl Conversation {
                 Ok(None)
             }
             Action::SendMessage { .. }
+            | Action::EditMessage { .. }
+            | Action::DeleteMessage { .. }
+            | Action::ExpireMessage { .. }
+            | Action::AddReaction { .. }
+            | Action::RemoveReaction { .. }
             | Action::MarkDelivered { .. }
             | Action::MarkRead { .. }
             | Action::Create { .. }
@@ -352,7 +470,22 @@ impl Conversation {
                 let left = self.members.departed(actor);
                 Some(Answer::Done { version: left.unwrap_or(self.version), changed })
             }
+            Action::EditMessage { .. }
+            | Action::DeleteMessage { .. }
+            | Action::ExpireMessage { .. }
+            | Action::AddReaction { .. }
+            | Action::RemoveReaction { .. } => {
+                Some(Answer::Done { version: self.version, changed })
+            }
         }
+    }
+
+    /// The message that has to be looked up and put into the command before it is decided: one that
+    /// is older than those that the state holds.
+    pub fn wants(&self, action: &Action) -> Option<u64> {
+        let seq = action.message()?;
+        let exists = (1..=self.last_seq).contains(&seq);
+        (exists && self.recent.by_seq(seq).is_none()).then_some(seq)
     }
 
     pub fn cursor(&self, user: &UserId) -> Cursor {
@@ -402,6 +535,25 @@ impl Conversation {
         self.cursors.remove(user);
     }
 
+    /// The message that a command is about, if the actor may see it: their own, and those since they
+    /// became a member.
+    fn message<'a>(&'a self, command: &'a Command, seq: u64) -> Result<&'a Sent, Refusal> {
+        let looked_up = || command.message.as_deref().filter(|sent| sent.conversation_seq == seq);
+        let sent = self.recent.by_seq(seq).or_else(looked_up).ok_or(Refusal::NoMessage)?;
+        let actor = &command.actor.user_id;
+        let since = self.members.get(actor).map_or(0, |membership| membership.since);
+        if sent.sender_id == *actor || sent.version > since {
+            Ok(sent)
+        } else {
+            Err(Refusal::NoMessage)
+        }
+    }
+
+    /// Nobody talks to somebody they block, or who blocks them.
+    fn not_blocked(&self) -> Result<(), Refusal> {
+        if self.blocked_by.is_empty() { Ok(()) } else { Err(Refusal::Blocked) }
+    }
+
     fn raise(&mut self, user: &UserId, read: u64, delivered: u64) {
         let cursor = self.cursors.entry(user.clone()).or_default();
         cursor.read = cursor.read.max(read);
@@ -449,6 +601,7 @@ pub(crate) mod tests {
             time: Timestamp::from_unix_millis(1_795_254_300_123),
             event_id: Uuid::from_u128(7),
             action,
+            message: None,
         }
     }
 
@@ -486,6 +639,26 @@ pub(crate) mod tests {
         given(&[create(GROUP, "olga", &["mia"]), add(GROUP, "olga", "adam", Some(Role::Admin))])
     }
 
+    pub(crate) fn edit(actor: &str, conversation_seq: u64, text: &str) -> Command {
+        let body = Body::Text { text: text.to_owned() };
+        command(actor, Action::EditMessage { conversation_seq, body })
+    }
+
+    pub(crate) fn delete(actor: &str, conversation_seq: u64) -> Command {
+        command(actor, Action::DeleteMessage { conversation_seq, reason: None })
+    }
+
+    pub(crate) fn react(actor: &str, conversation_seq: u64, emoji: &str) -> Command {
+        let emoji = Emoji::parse(emoji).unwrap();
+        command(actor, Action::AddReaction { conversation_seq, emoji })
+    }
+
+    /// The same, asked later.
+    pub(crate) fn later(hours: i64, millis: i64, command: Command) -> Command {
+        let millis = command.time.unix_millis() + hours * 60 * 60 * 1_000 + millis;
+        Command { time: Timestamp::from_unix_millis(millis), ..command }
+    }
+
     /// The state after these commands, all of which must be accepted.
     pub(crate) fn given(commands: &[Command]) -> Conversation {
         let mut state = Conversation::default();
@@ -495,6 +668,21 @@ pub(crate) mod tests {
             }
         }
         state
+    }
+
+    #[test]
+    fn an_old_message_is_looked_up_first() {
+        let commands: Vec<_> =
+            (0..=RECENT_MESSAGES).map(|n| send("alice", &format!("c-{n}"), "hi")).collect();
+        let state = given(&commands);
+        let mut asked = edit("alice", 1, "ho");
+        assert_eq!(state.wants(&asked.action), Some(1));
+        assert_eq!(state.wants(&edit("alice", 2, "ho").action), None);
+        assert_eq!(state.wants(&edit("alice", 2_000, "ho").action), None);
+        assert_eq!(state.decide(&asked), Err(Refusal::NoMessage));
+        let first = given(&commands[..1]).recent.by_seq(1).cloned();
+        asked.message = first.map(Box::new);
+        assert!(matches!(state.decide(&asked), Ok(Some(_))));
     }
 
     #[test]

@@ -15,7 +15,9 @@ pub use account::{
     ChannelRead, ContactChanged, ConversationArchived, ConversationMarked, ConversationMuted,
     DeviceRegistered, DeviceUnlinked, DraftCleared, DraftSaved, EndpointAdded, EndpointRemoved,
 };
-pub use conversation::{CursorMoved, MessageSent};
+pub use conversation::{
+    CursorMoved, DeletedMessage, MessageDeleted, MessageEdited, MessageSent, Reaction,
+};
 pub use membership::{
     ConversationBlocked, ConversationCreated, ConversationRenamed, ConversationTimerSet,
     ConversationUnblocked, Member, MemberAdded, MemberLeft, MemberRemoved, MemberRoleChanged, Role,
@@ -104,6 +106,10 @@ macro_rules! catalogue {
 catalogue! {
     conversation {
         "message.sent" => MessageSent(MessageSent),
+        "message.edited" => MessageEdited(MessageEdited),
+        "message.deleted" => MessageDeleted(MessageDeleted),
+        "reaction.added" => ReactionAdded(Reaction),
+        "reaction.removed" => ReactionRemoved(Reaction),
         "cursor.delivered" => CursorDelivered(CursorMoved),
         "cursor.read" => CursorRead(CursorMoved),
         "conversation.created" => ConversationCreated(ConversationCreated),
@@ -133,6 +139,31 @@ catalogue! {
         "endpoint.added" => EndpointAdded(EndpointAdded),
         "endpoint.removed" => EndpointRemoved(EndpointRemoved),
         "channel.read" => ChannelRead(ChannelRead),
+    }
+}
+
+impl EventData {
+    /// The number of the message whose body this holds: what is erased with the message.
+    pub fn body_of(&self) -> Option<u64> {
+        match self {
+            Self::MessageSent(sent) => Some(sent.conversation_seq),
+            Self::MessageEdited(edited) => Some(edited.conversation_seq),
+            Self::MessageDeleted(_)
+            | Self::ReactionAdded(_)
+            | Self::ReactionRemoved(_)
+            | Self::CursorDelivered(_)
+            | Self::CursorRead(_)
+            | Self::ConversationCreated(_)
+            | Self::MemberAdded(_)
+            | Self::MemberRemoved(_)
+            | Self::MemberLeft(_)
+            | Self::MemberRoleChanged(_)
+            | Self::ConversationRenamed(_)
+            | Self::ConversationTimerSet(_)
+            | Self::ConversationBlocked(_)
+            | Self::ConversationUnblocked(_)
+            | Self::Account(_) => None,
+        }
     }
 }
 

@@ -19,6 +19,7 @@
 pub mod account;
 pub mod body;
 pub mod conversation;
+pub mod emoji;
 pub mod event;
 pub mod ids;
 pub mod masking;
@@ -28,6 +29,7 @@ pub mod timestamp;
 pub use account::Account;
 pub use body::{Body, InvalidBody};
 pub use conversation::{Action, Actor, Answer, Command, Conversation, Cursor, Refusal, Scope};
+pub use emoji::{Emoji, InvalidEmoji};
 pub use event::{AccountEvent, Event, EventData, Member, Role};
 pub use ids::{ClientMessageId, ConversationId, DeviceId, InvalidId, Kind, UserId};
 pub use subject::{AccountId, LogId, Subject};

@@ -31,6 +31,12 @@ impl Timestamp {
         Some(Self::from_unix_millis(i64::try_from(millis).ok()?))
     }
 
+    /// Whether more than `after` has passed since `earlier`.
+    pub fn is_later_than(self, earlier: Self, after: std::time::Duration) -> bool {
+        let after = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
+        self.0.saturating_sub(earlier.0) > after
+    }
+
     pub fn to_date_time(self) -> OffsetDateTime {
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
             .unwrap_or(OffsetDateTime::UNIX_EPOCH)

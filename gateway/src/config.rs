@@ -4,11 +4,12 @@ mod auth;
 mod public_url;
 mod rates;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use parley_commands::config::ClientConfig;
 use parley_nats::topology::TopologyConfig;
+use parley_notifier::{config::channels::OutboxConfig, links::Links};
 use parley_runtime::config::Env;
 
 pub use self::{auth::AuthConfig, public_url::PublicUrl, rates::RateConfig};
@@ -30,6 +31,7 @@ pub struct Config {
     /// Origins whose pages may use the cookie; the gateway's own, if it is not set.
     pub allowed_origins: Option<Origins>,
     pub auth: AuthConfig,
+    pub notify: NotifyConfig,
     /// Whether anyone may log in as anyone.
     pub dev: bool,
     /// What pages subscribe to web push with, in base64url.
@@ -37,6 +39,24 @@ pub struct Config {
     pub limits: Limits,
     pub rates: RateConfig,
     pub realtime: RealtimeConfig,
+}
+
+/// What the gateway knows of notifications.
+#[derive(Debug, Clone)]
+pub struct NotifyConfig {
+    /// Links that act without a login; without a secret there are none.
+    pub links: Option<Links>,
+    /// Where what would have gone out is kept; shown in development only.
+    pub outbox_file: Option<PathBuf>,
+}
+
+impl NotifyConfig {
+    fn from_env(env: &mut Env) -> Self {
+        Self {
+            links: parley_notifier::config::channels::links(env),
+            outbox_file: OutboxConfig::from_env(env).map(|outbox| outbox.file),
+        }
+    }
 }
 
 /// The bounds of one HTTP connection and request.
@@ -84,6 +104,7 @@ impl Config {
             public_url: public_url(env),
             allowed_origins: allowed_origins(env),
             auth: AuthConfig::from_env(env, dev),
+            notify: NotifyConfig::from_env(env),
             dev,
             vapid_public_key: vapid_public_key(env),
             limits: Limits::from_env(env),

@@ -29,9 +29,13 @@ use self::lease::{Lease, Taken};
 use crate::{config::RateConfig, realtime::registry::lock};
 
 const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// A gateway leases this part of a limit at most, so that what it has not used yet matters little.
 const LEASED_PART: u32 = 20;
+
+/// Of a million: whoever tries them all needs longer than a code works.
+const CODES_PER_HOUR: u32 = 10;
 
 /// What is counted, and how much of it there may be.
 struct Limit {
@@ -69,9 +73,13 @@ pub trait Charged: Ask + Send {
 impl Charged for Request {
     async fn charge(&self, rates: &Rates) -> Result<(), Problem> {
         match (&self.actor.scope, &self.action) {
-            (Scope::User, Action::SendMessage { .. }) => {
-                rates.message(&self.actor.user_id, &self.conversation_id).await
-            }
+            // Whoever cannot send must not talk by editing or by emoji instead.
+            (
+                Scope::User,
+                Action::SendMessage { .. }
+                | Action::EditMessage { .. }
+                | Action::AddReaction { .. },
+            ) => rates.message(&self.actor.user_id, &self.conversation_id).await,
             (Scope::User, Action::Create { .. }) => {
                 rates.beginning(&self.actor.user_id, &self.conversation_id).await
             }
@@ -79,6 +87,9 @@ impl Charged for Request {
                 Scope::User,
                 Action::MarkDelivered { .. }
                 | Action::MarkRead { .. }
+                | Action::DeleteMessage { .. }
+                | Action::ExpireMessage { .. }
+                | Action::RemoveReaction { .. }
                 | Action::AddMember { .. }
                 | Action::RemoveMember { .. }
                 | Action::ChangeRole { .. }
@@ -203,6 +214,15 @@ impl Rates {
         let most = self.config.stranger_calls_per_minute;
         let counted = Counted::Strangers { address };
         self.take(Limit { counted, most, window: MINUTE }, 0).await
+    }
+
+    /// Somebody types in a code that proves a phone.
+    ///
+    /// # Errors
+    /// [`Code::RateLimited`] if it was one too many.
+    pub async fn code(&self, user: &UserId) -> Result<(), Problem> {
+        let counted = Counted::Codes { user_id: user.clone() };
+        self.take(Limit { counted, most: CODES_PER_HOUR, window: HOUR }, 0).await
     }
 
     async fn take(&self, limit: Limit, at_least: u32) -> Result<(), Problem> {

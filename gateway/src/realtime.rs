@@ -20,6 +20,7 @@ pub mod pages;
 mod past;
 pub mod poll;
 pub mod protocol;
+mod redaction;
 pub mod registry;
 pub mod ring;
 pub mod routing;

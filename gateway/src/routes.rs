@@ -8,6 +8,7 @@
 //! 4. Test it in `tests/http_*.rs` as a client sees it.
 
 mod account;
+mod add_reaction;
 mod block;
 mod blocks;
 mod bootstrap;
@@ -16,9 +17,12 @@ mod clear_title;
 mod connect;
 mod conversation;
 mod create_conversation;
+mod delete_message;
 mod delivery_cursor;
+mod dev_outbox;
 mod dev_token;
 mod devices;
+mod edit_message;
 pub mod extract;
 mod health;
 mod history;
@@ -27,12 +31,14 @@ mod layers;
 mod metrics;
 mod open_direct;
 mod openapi;
+mod plain_page;
 mod presence;
 mod put_member;
 mod read_cursor;
 mod ready;
 mod receipts;
 mod remove_member;
+mod remove_reaction;
 mod send_message;
 mod set_timer;
 mod set_title;
@@ -40,6 +46,9 @@ mod stream;
 mod sync;
 mod unblock;
 mod unlink_device;
+mod unsubscribe;
+mod verify_email;
+mod verify_phone;
 
 use axum::{
     Json, Router,
@@ -89,6 +98,10 @@ fn endpoints(state: &AppState) -> Vec<Endpoint> {
         inbox::endpoint(),
         conversation::endpoint(),
         send_message::endpoint(),
+        edit_message::endpoint(),
+        delete_message::endpoint(),
+        add_reaction::endpoint(),
+        remove_reaction::endpoint(),
         history::endpoint(),
         read_cursor::endpoint(),
         delivery_cursor::endpoint(),
@@ -111,6 +124,13 @@ fn endpoints(state: &AppState) -> Vec<Endpoint> {
         health::endpoint(),
         ready::endpoint(),
     ];
+    if state.notify.links.is_some() {
+        endpoints.push(unsubscribe::page_endpoint());
+        endpoints.push(unsubscribe::endpoint());
+        endpoints.push(verify_email::page_endpoint());
+        endpoints.push(verify_email::endpoint());
+        endpoints.push(verify_phone::endpoint());
+    }
     endpoints.extend(account::contacts::endpoints());
     endpoints.extend(account::draft::endpoints());
     endpoints.extend(account::endpoints::endpoints());
@@ -121,6 +141,7 @@ fn endpoints(state: &AppState) -> Vec<Endpoint> {
     }
     if state.authenticator.dev().is_some() {
         endpoints.push(dev_token::endpoint());
+        endpoints.push(dev_outbox::endpoint());
     }
     endpoints
 }

@@ -146,6 +146,7 @@ async fn state(
         authenticator: authenticator(config.auth, config.dev)?,
         origins,
         public_url: config.public_url,
+        notify: config.notify,
         limits: config.limits,
         vapid_public_key: config.vapid_public_key,
         serves_metrics,

@@ -9,7 +9,7 @@ use sqlx::PgPool;
 
 use crate::{
     auth::{Authenticator, Origins},
-    config::{Limits, PublicUrl},
+    config::{Limits, NotifyConfig, PublicUrl},
     metrics::Metrics,
     rates::Commands,
     realtime::Realtime,
@@ -25,6 +25,7 @@ pub struct Parts {
     /// Whose pages may use the cookie.
     pub origins: Origins,
     pub public_url: Option<PublicUrl>,
+    pub notify: NotifyConfig,
     pub limits: Limits,
     /// What pages subscribe to web push with.
     pub vapid_public_key: Option<String>,

@@ -6,6 +6,7 @@
 //! - [`event_store`] puts the committer behind the `EventStore` of cqrs-es.
 //! - [`tail`] is how everyone else follows the log, from any position; [`read`] is for bounded
 //!   stretches of it.
+//! - [`erase`] takes a message out of the log for good.
 //! - [`lease`] is who should do what at the moment; for calm, not for safety.
 //! - [`presence`] is who is connected where at the moment; in memory, and told again when lost.
 //!
@@ -14,6 +15,7 @@
 
 pub mod committer;
 pub mod connection;
+pub mod erase;
 pub mod event_store;
 pub mod failure;
 pub mod lease;

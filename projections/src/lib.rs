@@ -5,6 +5,7 @@
 //! - [`load`]: a conversation's or account's state for the commands, exactly the fold of its events.
 //! - [`apply`]: a batch of the log into all views, with its checkpoint.
 //! - [`run`]: a projector a shard, elected, following the log.
+//! - [`erasure`]: what has to be erased from the log; [`holds`]: what must not be.
 //! - [`rebuild`]: the views made anew from the log, to replace them or to compare.
 //! - [`checkpoint`]: how far into each shard all of these reach.
 //!
@@ -17,7 +18,9 @@ pub mod apply;
 pub mod checkpoint;
 mod config;
 mod database;
+pub mod erasure;
 mod failure;
+pub mod holds;
 pub mod load;
 mod number;
 pub mod queries;
@@ -29,5 +32,5 @@ pub use checkpoint::{checkpoint, checkpoints};
 pub use config::Config;
 pub use database::{connect, migrate};
 pub use failure::Failure;
-pub use load::{Loaded, load_account, load_conversation};
+pub use load::{Loaded, load_account, load_conversation, load_message};
 pub use runner::{Error, run};

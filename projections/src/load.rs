@@ -2,11 +2,13 @@
 
 mod account;
 mod conversation;
+mod messages;
 
 use parley_domain::InvalidId;
 
 pub use account::load_account;
 pub use conversation::load_conversation;
+pub use messages::load_message;
 
 use crate::Failure;
 

@@ -4,12 +4,13 @@ mod account;
 mod blocks;
 mod crowd;
 mod devices;
+mod expired;
 mod history;
 mod inbox;
 mod newcomer;
 mod presence;
 mod receipts;
-mod rows;
+pub(crate) mod rows;
 mod summary;
 mod sync;
 
@@ -19,6 +20,7 @@ pub use account::{
 pub use blocks::blocks;
 pub use crowd::{Crowd, crowds};
 pub use devices::{AccountDevices, Standing, devices, standing};
+pub use expired::{Expired, expired};
 pub use history::{HistoryPage, MAX_HISTORY_MESSAGES, Page, history};
 pub use inbox::{Filter, InboxCursor, InboxPage, InvalidCursor, MAX_INBOX_CONVERSATIONS, inbox};
 pub use newcomer::{Newcomer, newcomer};

@@ -11,6 +11,7 @@
 //! 3. Call both from `apply/batch.rs`; add its query under `queries/`.
 
 pub mod account;
+pub mod changes;
 pub mod cursors;
 pub mod history;
 pub mod inbox;
@@ -18,5 +19,6 @@ pub mod membership;
 pub mod settings;
 
 pub use account::{Contact, Device, Endpoint, Mark};
+pub use changes::Reactions;
 pub use history::Message;
 pub use inbox::Summary;

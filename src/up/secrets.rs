@@ -13,11 +13,14 @@ use rand::Rng;
 pub const JWT_VARIABLE: &str = "PARLEY_JWT_HS256_SECRET";
 /// Signs the gateway's session tokens.
 pub const SESSION_VARIABLE: &str = "PARLEY_SESSION_SECRET";
+/// Signs links that act without a login.
+pub const LINK_VARIABLE: &str = "PARLEY_NOTIFY_LINK_SECRET";
 /// What HS256 asks for at least.
 pub const MIN_BYTES: usize = 32;
 
 const JWT_FILE: &str = "jwt-hs256";
 const SESSION_FILE: &str = "session";
+const LINK_FILE: &str = "links";
 
 /// A secret's file could not be read or made.
 #[derive(Debug, thiserror::Error)]
@@ -32,12 +35,14 @@ pub struct SecretError {
 pub struct Secrets {
     pub jwt: String,
     pub session: String,
+    pub links: String,
 }
 
 impl Secrets {
     /// Stand-ins of the right length, to check a configuration with.
     pub fn unknown() -> Self {
-        Self { jwt: "x".repeat(MIN_BYTES), session: "x".repeat(MIN_BYTES) }
+        let unknown = || "x".repeat(MIN_BYTES);
+        Self { jwt: unknown(), session: unknown(), links: unknown() }
     }
 
     /// Reads the secrets below `data`, making those that are missing (files of mode 0600).
@@ -51,6 +56,7 @@ impl Secrets {
         Ok(Self {
             jwt: read_or_make(&dir.join(JWT_FILE))?,
             session: read_or_make(&dir.join(SESSION_FILE))?,
+            links: read_or_make(&dir.join(LINK_FILE))?,
         })
     }
 }

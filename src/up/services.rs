@@ -30,8 +30,11 @@ impl Services {
         env.set(settings::DATABASE_URL, database_url);
         env.set("PARLEY_LISTEN", listen.to_string());
         env.set_default("PARLEY_DEV", "true");
+        // Whoever tries it sees what becomes of a deleted message.
+        env.set_default("PARLEY_ERASE_GRACE_SECONDS", "0");
         env.set_default(secrets::JWT_VARIABLE, &secrets.jwt);
         env.set_default(secrets::SESSION_VARIABLE, &secrets.session);
+        env.set_default(secrets::LINK_VARIABLE, &secrets.links);
         env.set_default("PARLEY_ALLOWED_ORIGINS", origins(listen));
         let services = Self {
             commands: parley_commands::Config::from_env(&mut env),

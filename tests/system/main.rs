@@ -7,6 +7,7 @@
 
 mod conversation;
 mod device;
+mod erasure;
 mod faults;
 mod groups;
 mod harness;

@@ -125,6 +125,22 @@ impl Model {
         let data = &json["data"];
         match &event.data {
             EventData::MessageSent(_) => self.conversation(json).sent(&me, json),
+            EventData::MessageEdited(_) => self.conversation(json).changed(json, |message| {
+                message["body"] = data["body"].clone();
+                message["editedAt"] = json["time"].clone();
+            }),
+            EventData::MessageDeleted(_) => self.conversation(json).changed(json, |message| {
+                message["body"] = Value::Null;
+                message["deletedAt"] = json["time"].clone();
+                let message = message.as_object_mut().unwrap();
+                message.retain(|name, _| name != "editedAt" && name != "reactions");
+            }),
+            EventData::ReactionAdded(_) => self.conversation(json).changed(json, |message| {
+                react(message, &data["emoji"], &json["actor"]);
+            }),
+            EventData::ReactionRemoved(_) => self.conversation(json).changed(json, |message| {
+                take_back(message, &data["emoji"], &json["actor"]);
+            }),
             EventData::CursorDelivered(_) => {
                 let through = &data["throughSeq"];
                 self.conversation(json).reached(&me, &data["userId"], through, false);
@@ -318,6 +334,28 @@ fn direct(id: &str, time: &Value) -> Value {
     })
 }
 
+fn react(message: &mut Value, emoji: &Value, user: &Value) {
+    if message.get("reactions").is_none() {
+        message["reactions"] = json!([]);
+    }
+    let reactions = message["reactions"].as_array_mut().unwrap();
+    match reactions.iter_mut().find(|reaction| reaction["emoji"] == *emoji) {
+        Some(reaction) => reaction["userIds"].as_array_mut().unwrap().push(user.clone()),
+        None => reactions.push(json!({"emoji": emoji, "userIds": [user]})),
+    }
+}
+
+fn take_back(message: &mut Value, emoji: &Value, user: &Value) {
+    let reactions = message["reactions"].as_array_mut().unwrap();
+    for reaction in reactions.iter_mut().filter(|reaction| reaction["emoji"] == *emoji) {
+        reaction["userIds"].as_array_mut().unwrap().retain(|one| one != user);
+    }
+    reactions.retain(|reaction| reaction["userIds"] != json!([]));
+    if reactions.is_empty() {
+        message.as_object_mut().unwrap().remove("reactions");
+    }
+}
+
 impl Conversation {
     /// One's own marks, as the summary has them.
     fn show(&mut self, mark: &Value) {
@@ -359,6 +397,16 @@ impl Conversation {
         self.messages.insert(seq, message);
         // Whoever writes has read.
         self.reached(me, &event["actor"], &json!(seq), true);
+    }
+
+    /// Something happens to a message; nothing, if it was before one's time.
+    fn changed(&mut self, event: &Value, change: impl FnOnce(&mut Value)) {
+        let seq = event["data"]["conversationSeq"].as_u64().unwrap();
+        let Some(message) = self.messages.get_mut(&seq) else { return };
+        change(message);
+        if self.summary["lastSeq"] == seq {
+            self.summary["lastMessage"] = message.clone();
+        }
     }
 
     /// Somebody's cursors; read implies delivered. Those of many are not in their conversation's

@@ -79,10 +79,10 @@ fn blocking() -> Vec<Cause> {
         |by| cause("conversation.blocked", by, Method::PUT, format!("{DIRECT}/block"), None);
     let unblocked =
         |by| cause("conversation.unblocked", by, Method::DELETE, format!("{DIRECT}/block"), None);
-    let delivered = json!({"deliveredThroughSeq": 9});
+    let delivered = json!({"deliveredThroughSeq": 10});
     vec![
-        sent("bob", DIRECT, "m-8"),
-        sent("alice", DIRECT, "m-9"),
+        sent("bob", DIRECT, "m-9"),
+        sent("alice", DIRECT, "m-10"),
         blocked("alice"),
         cause(
             "cursor.delivered",
@@ -91,14 +91,14 @@ fn blocking() -> Vec<Cause> {
             format!("{DIRECT}/delivery-cursors"),
             Some(delivered),
         ),
-        read_in("bob", DIRECT, "cursor.read", 9),
+        read_in("bob", DIRECT, "cursor.read", 10),
         blocked("bob"),
         unblocked("alice"),
         unblocked("bob"),
         timer("bob", DIRECT, 86_400),
-        sent("bob", DIRECT, "m-10"),
+        sent("bob", DIRECT, "m-11"),
         // What was hidden stays so, what comes now is shown.
-        read_in("alice", DIRECT, "cursor.read", 10),
+        read_in("alice", DIRECT, "cursor.read", 11),
         cause("conversation.timerSet", "alice", Method::DELETE, format!("{DIRECT}/timer"), None),
     ]
 }
@@ -194,6 +194,25 @@ fn personal() -> Vec<Cause> {
     let far = Some(json!({"until": "2999-01-01T00:00:00.000Z"}));
     let endpoint = json!({"channel": "email", "address": "alice@example.com"});
     let contact = "/v1/contacts/bob";
+    let edited = |by, seq: u64, text: &str| {
+        let body = json!({"body": {"kind": "text", "text": text}});
+        let path = format!("{DIRECT}/messages/{seq}");
+        cause("message.edited", by, Method::PATCH, path, Some(body))
+    };
+    let deleted = |by, seq: u64| {
+        let path = format!("{DIRECT}/messages/{seq}");
+        cause("message.deleted", by, Method::DELETE, path, None)
+    };
+    // As a path has it: a thumb and a heart.
+    let (thumb, heart) = ("%F0%9F%91%8D", "%E2%9D%A4%EF%B8%8F");
+    let reacted = |by, seq: u64, emoji: &str| {
+        let path = format!("{DIRECT}/messages/{seq}/reactions/{emoji}");
+        cause("reaction.added", by, Method::PUT, path, None)
+    };
+    let unreacted = |by, seq: u64, emoji: &str| {
+        let path = format!("{DIRECT}/messages/{seq}/reactions/{emoji}");
+        cause("reaction.removed", by, Method::DELETE, path, None)
+    };
     vec![
         // A draft may be older than its conversation.
         marked("draft.saved", Method::PUT, "draft", Some(json!({"text": "m"}))),
@@ -253,6 +272,18 @@ fn personal() -> Vec<Cause> {
             "/v1/notification-endpoints/{endpointId}",
             None,
         ),
+        edited("alice", 1, "first, edited"),
+        // The last one, which the inbox shows.
+        edited("bob", 7, "last, edited"),
+        reacted("alice", 7, thumb),
+        reacted("bob", 7, thumb),
+        reacted("alice", 7, heart),
+        unreacted("alice", 7, thumb),
+        unreacted("bob", 7, thumb),
+        // One that alice has not read, with all that it had, and one that bob has.
+        deleted("bob", 7),
+        deleted("alice", 2),
+        send("alice", "m-8", json!({"replyTo": 2})),
     ]
 }
 

@@ -70,12 +70,8 @@ mod tests {
     fn messages_expire_by_the_timer_of_when_they_were_sent() {
         let expiry = |commands: &[Command]| {
             let event = given(commands).decide(&send("alice", "c", "hi")).unwrap().unwrap();
-            match event.data {
-                EventData::MessageSent(sent) => {
-                    sent.expires_at.map(|at| at.unix_millis() - event.time.unix_millis())
-                }
-                other => panic!("{other:?}"),
-            }
+            let EventData::MessageSent(sent) = event.data else { panic!("{:?}", event.data) };
+            sent.expires_at.map(|at| at.unix_millis() - event.time.unix_millis())
         };
         assert_eq!(expiry(&[]), None);
         assert_eq!(expiry(&[timer("bob", 604_800)]), Some(604_800_000));

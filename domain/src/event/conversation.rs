@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::{
     body::Body,
+    emoji::Emoji,
     ids::{ClientMessageId, UserId},
     timestamp::Timestamp,
 };
@@ -34,4 +35,49 @@ pub struct CursorMoved {
     /// Only this person may learn of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hidden: bool,
+}
+
+/// The message says this from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageEdited {
+    pub conversation_seq: u64,
+    pub body: Body,
+}
+
+/// The message says nothing any more, to anybody; it keeps its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageDeleted {
+    pub conversation_seq: u64,
+    /// `expired`, or what a backend service gave; none if its sender did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What is left of the message once the event that sent it was erased from the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<DeletedMessage>,
+}
+
+/// A message without what it said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeletedMessage {
+    pub message_id: Uuid,
+    pub client_message_id: ClientMessageId,
+    pub sender_id: UserId,
+    /// Of the event that sent it.
+    pub version: u64,
+    pub created_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// The actor's reaction to a message, added or taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reaction {
+    pub conversation_seq: u64,
+    pub emoji: Emoji,
 }

@@ -22,6 +22,7 @@ pub struct RealtimeCollector {
     position: IntGaugeVec,
     ring_events_from: IntGaugeVec,
     ring_bytes: IntGaugeVec,
+    member_bytes: IntGaugeVec,
 }
 
 impl RealtimeCollector {
@@ -57,10 +58,14 @@ impl RealtimeCollector {
                 "The position behind which a shard's events are in memory",
             )?,
             ring_bytes: gauges("parley_gateway_ring_bytes", "Memory of a shard's recent events")?,
+            member_bytes: gauges(
+                "parley_gateway_group_members_bytes",
+                "Memory of who is in a shard's recent groups and channels",
+            )?,
         })
     }
 
-    fn parts(&self) -> [&dyn Collector; 9] {
+    fn parts(&self) -> [&dyn Collector; 10] {
         [
             &self.sockets,
             &self.closes,
@@ -71,6 +76,7 @@ impl RealtimeCollector {
             &self.position,
             &self.ring_events_from,
             &self.ring_bytes,
+            &self.member_bytes,
         ]
     }
 
@@ -93,6 +99,7 @@ impl RealtimeCollector {
             self.position.with_label_values(label).set(gauge(span.routed));
             self.ring_events_from.with_label_values(label).set(gauge(span.floor));
             self.ring_bytes.with_label_values(label).set(gauge(span.bytes));
+            self.member_bytes.with_label_values(label).set(gauge(span.member_bytes));
         }
     }
 }

@@ -38,6 +38,7 @@ pub async fn shard(
     let Told { hub, devices, accounts, presence } = told;
     let after = hub.positions().get(usize::from(shard)).copied().unwrap_or_default();
     let mut tail = Tail::open(&connection, shard, after, TailOptions::default());
+    let mut last = after;
     loop {
         let batch = tokio::select! {
             biased;
@@ -56,6 +57,9 @@ pub async fn shard(
                 presence.reconsider(&user);
             }
         }
+        if let Some(through) = gap(&mut last, batch.iter().map(|message| message.position)) {
+            hub.forget(shard, through);
+        }
         let logged = batch.iter().map(|message| Logged {
             position: message.position,
             subject: message.subject.as_str(),
@@ -69,6 +73,19 @@ pub async fn shard(
         // A long backlog must not keep the sessions of this thread waiting.
         tokio::task::yield_now().await;
     }
+}
+
+/// Where the last gap behind `last` ends, just before the next position. Positions are gapless but
+/// for what was erased.
+fn gap(last: &mut u64, positions: impl Iterator<Item = u64>) -> Option<u64> {
+    let mut gap = None;
+    for position in positions {
+        if position > last.saturating_add(1) {
+            gap = Some(position - 1);
+        }
+        *last = position;
+    }
+    gap
 }
 
 /// Notes how far the log of these shards goes; asks until it is told.
@@ -141,4 +158,18 @@ fn whisper(hub: &Hub, subject: &str, payload: &[u8]) {
     let Some(conversation) = parse_typing_subject(subject) else { return };
     let Ok(Typing { user_id, typing }) = serde_json::from_slice(payload) else { return };
     hub.pass_typing(&conversation, &user_id, || protocol::typing(&conversation, &user_id, typing));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_is_where_a_position_is_missing() {
+        let mut last = 4;
+        assert_eq!(gap(&mut last, [5, 6].into_iter()), None);
+        assert_eq!(gap(&mut last, [7, 9, 10, 13, 14].into_iter()), Some(12));
+        assert_eq!(gap(&mut last, [16].into_iter()), Some(15));
+        assert_eq!((gap(&mut last, [17].into_iter()), last), (None, 17));
+    }
 }

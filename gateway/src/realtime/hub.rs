@@ -120,6 +120,15 @@ pub struct Loaded {
     pub members: Vec<SmolStr>,
 }
 
+impl Shard {
+    /// Notes what may be read without the lock.
+    fn measure(&self, past: &Past) {
+        self.floor.store(past.ring().floor(), Ordering::Relaxed);
+        self.ring_bytes.store(past.ring().bytes() as u64, Ordering::Relaxed);
+        self.member_bytes.store(past.members().bytes() as u64, Ordering::Relaxed);
+    }
+}
+
 impl Hub {
     /// `after`: for each shard the position behind which its ring begins.
     pub fn new(codec: Codec, after: &[u64], config: HubConfig) -> Self {
@@ -177,6 +186,15 @@ impl Hub {
 
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// Something up to here was erased from the log before this gateway has seen it: what the past
+    /// holds is not whole. Who knows no more than that is served from the views.
+    pub fn forget(&self, shard: u16, through: u64) {
+        let Some(state) = self.shards.get(usize::from(shard)) else { return };
+        let mut past = lock(&state.past);
+        past.forget(through);
+        state.measure(&past);
     }
 
     /// Reads the next messages of a shard's log: copied out of the network buffers and made into
@@ -260,9 +278,7 @@ impl Hub {
         };
         let recipients = events.iter().map(take).collect();
         past.trim();
-        state.floor.store(past.ring().floor(), Ordering::Relaxed);
-        state.ring_bytes.store(past.ring().bytes() as u64, Ordering::Relaxed);
-        state.member_bytes.store(past.members().bytes() as u64, Ordering::Relaxed);
+        state.measure(&past);
         recipients
     }
 

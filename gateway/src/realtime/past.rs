@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 use super::{
     members::{Members, Recipients},
     protocol::Frame,
+    redaction::redacted,
     ring::{Given, Pulled, Ring, Stretch},
     routing::{Audience, Routed},
 };
@@ -53,7 +54,10 @@ impl Past {
         if position <= self.ring.head() {
             return Recipients::default();
         }
-        let Routed { audience, frame, masked, change, .. } = event;
+        let Routed { audience, frame, masked, change, deletes, .. } = event;
+        if let Some(seq) = deletes {
+            self.redact(audience, *seq);
+        }
         match (audience, masked) {
             (Audience::Both { users: [lo, hi], .. }, Some(masked)) => {
                 let copy = |user: &str| match user == masked.from {
@@ -70,6 +74,22 @@ impl Past {
                 self.members.apply(group, position, change.as_ref(), is_here)
             }
         }
+    }
+
+    /// What a deleted message said is not read out of the past either.
+    fn redact(&mut self, audience: &Audience<'_>, seq: u64) {
+        let (conversation, key) = match audience {
+            Audience::Both { conversation, users: [lo, _] } => (*conversation, *lo),
+            Audience::Members(group) => (*group, *group),
+            Audience::One(_) => return,
+        };
+        self.ring.rewrite(key, |frame| redacted(frame, conversation, seq));
+    }
+
+    /// Something up to here was erased from the log before it was seen: what is held is not whole.
+    pub fn forget(&mut self, through: u64) {
+        self.ring.forget(through);
+        self.members.forget_ended(self.ring.floor());
     }
 
     fn put<'a>(

@@ -166,12 +166,27 @@ impl Ring {
         self.head = self.head.max(position);
     }
 
-    /// Lets everything up to this position go.
+    /// Lets everything up to this position go, also what is still to come.
     pub fn forget(&mut self, through: u64) {
         while self.entries.front().is_some_and(|entry| entry.position <= through) {
             self.evict();
         }
-        self.floor = self.floor.max(through.min(self.head));
+        self.floor = self.floor.max(through);
+    }
+
+    /// Puts other frames in the place of those of `key` for which there is one.
+    pub fn rewrite(&mut self, key: &str, other: impl Fn(&Frame) -> Option<Frame>) {
+        let Some(slot) = self.keys.get(key).and_then(|slot| self.slots.get(*slot as usize)) else {
+            return;
+        };
+        for number in &slot.entries {
+            let index = number.checked_sub(self.gone).and_then(|index| usize::try_from(index).ok());
+            let Some(entry) = index.and_then(|index| self.entries.get_mut(index)) else { continue };
+            if let Some(frame) = other(&entry.frame) {
+                self.bytes = (self.bytes + frame.len()).saturating_sub(entry.frame.len());
+                entry.frame = frame;
+            }
+        }
     }
 
     /// Gives what the stretches hold after `after`, in order, to `take`, which may stop before any
@@ -268,7 +283,7 @@ impl Ring {
             return false;
         };
         self.bytes = self.bytes.saturating_sub(ENTRY_BYTES + entry.frame.len());
-        self.floor = entry.position;
+        self.floor = self.floor.max(entry.position);
         self.gone += 1;
         for index in entry.audience.into_iter().flatten() {
             let Some(slot) = self.slots.get_mut(index as usize) else { continue };

@@ -172,6 +172,25 @@ fn what_is_forgotten_is_lost_to_those_who_were_before_it() {
     assert_eq!(ring.floor(), 5);
     assert_eq!(pull(&ring, "a", 4).1, Pulled::Lost);
     assert_eq!(pull(&ring, "a", 5).0, ["6"]);
+    // Also what is still to come.
     ring.forget(9);
-    assert_eq!((ring.floor(), ring.len(), ring.bytes()), (6, 0, 0));
+    assert_eq!((ring.floor(), ring.len(), ring.bytes()), (9, 0, 0));
+    push(&mut ring, 8, &["a"], "8");
+    push(&mut ring, 10, &["a"], "10");
+    assert_eq!(pull(&ring, "a", 8).1, Pulled::Lost);
+    assert_eq!(pull(&ring, "a", 9).0, ["10"]);
+}
+
+#[test]
+fn a_frame_that_is_rewritten_is_another_for_all_its_readers() {
+    let mut ring = Ring::new(0, 10_000);
+    push(&mut ring, 1, &["a", "b"], "secret");
+    push(&mut ring, 2, &["a", "b"], "public");
+    let before = ring.bytes();
+    ring.rewrite("b", |frame| (frame.as_str() == "secret").then(|| "-".into()));
+    ring.rewrite("c", |_| Some("x".into()));
+    assert_eq!(ring.bytes(), before - 5);
+    for key in ["a", "b"] {
+        assert_eq!(pull(&ring, key, 0).0, ["-", "public"]);
+    }
 }

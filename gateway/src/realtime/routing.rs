@@ -33,6 +33,8 @@ pub struct Routed<'a> {
     pub change: Option<Change>,
     /// Of two people: what it changes between them.
     pub tie: Option<Tie>,
+    /// The number of the message that it deletes.
+    pub deletes: Option<u64>,
 }
 
 /// Whose sessions an event is for.
@@ -83,6 +85,13 @@ struct Envelope<'a> {
     data: Option<&'a RawValue>,
 }
 
+/// Of an event about a message.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OfMessage {
+    conversation_seq: u64,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Cursor<'a> {
@@ -99,8 +108,16 @@ pub fn read<'a>(message: &Logged<'a>) -> Result<Routed<'a>, NotRouted> {
     let frame = protocol::event(message.payload).ok_or(NotRouted::Poison)?;
     let audience = audience(message.subject).ok_or(NotRouted::Unknown)?;
     let data = event.data.map_or("null", RawValue::get);
+    let deletes = match &*event.r#type {
+        "message.deleted" => {
+            let of = serde_json::from_str::<OfMessage>(data).map_err(|_| NotRouted::Poison)?;
+            Some(of.conversation_seq)
+        }
+        _ => None,
+    };
+    let version = event.version;
     let mut routed =
-        Routed { audience, version: event.version, frame, masked: None, change: None, tie: None };
+        Routed { audience, version, frame, masked: None, change: None, tie: None, deletes };
     match audience {
         Audience::Both { users, .. } => match &*event.r#type {
             "message.sent" => routed.tie = Some(Tie::Talked { is_free: is_free(data) }),

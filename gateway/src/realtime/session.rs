@@ -23,7 +23,7 @@ use std::{
 
 use parley_domain::{Answer, DeviceId, Scope, UserId};
 
-use self::{flood::Flood, open::Open};
+use self::{catch_up::Source, flood::Flood, open::Open};
 pub use self::{
     flood::FloodConfig,
     outbox::{Command, Effect, Ending, Outbox, SessionToken, Ticket},
@@ -356,7 +356,9 @@ impl Session {
                     open.command(r#ref, conversation_id, action, out);
                     self.in_flight += 1;
                 }
-                ClientFrame::Sync { r#ref, since } => open.sync(r#ref, since, now, out),
+                ClientFrame::Sync { r#ref, since } => {
+                    open.sync(r#ref, since, Source::Views, now, out);
+                }
                 ClientFrame::Typing { conversation_id, typing } => {
                     open.typing(conversation_id, typing, now, out);
                 }
@@ -404,7 +406,7 @@ impl Session {
         let feed =
             Feed::new(Arc::clone(&self.hub), who.user_id.clone(), self.config.max_outbound_bytes);
         let mut open = Box::new(Open::new(who, hello.device_id, feed, now));
-        open.sync(None, hello.since, now, out);
+        open.sync(None, hello.since, Source::Nearest, now, out);
         self.phase = Phase::Open(open);
     }
 

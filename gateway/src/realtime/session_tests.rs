@@ -368,6 +368,33 @@ fn a_sync_is_answered_with_its_ref_while_events_go_on() {
 }
 
 #[test]
+fn who_asks_at_a_jump_is_answered_from_the_views() {
+    let mut rig = Rig::open();
+    rig.push(11, "alice.bob");
+    rig.feed();
+    // The ring reaches back so far, and would only jump again.
+    let since = rig.hub.codec().settled(&[10]);
+    assert!(rig.say(&json!({"type": "sync", "ref": "4", "since": since})).is_empty());
+    assert_eq!(rig.session.next_page().unwrap().since.as_deref(), Some(&[10][..]));
+    let said = rig.input(Input::Page(&page(11, None)));
+    assert_eq!(types(&said), ["sync", "caughtUp"]);
+    assert_eq!((&said[0]["ref"], &said[1]["ref"]), (&json!("4"), &json!("4")));
+    assert!(rig.feed().is_empty());
+}
+
+#[test]
+fn a_gap_in_the_log_sends_older_tokens_to_the_views() {
+    let mut rig = Rig::new(Some(rig_who(None)));
+    rig.push(11, "alice.bob");
+    rig.hub.forget(0, 13);
+    rig.push(14, "alice.bob");
+    let since = rig.hub.codec().settled(&[11]);
+    let said = rig.say(&json!({"type": "hello", "deviceId": "dev_1", "since": since}));
+    assert_eq!(types(&said), ["ready"]);
+    assert_eq!(rig.session.next_page().unwrap().since.as_deref(), Some(&[11][..]));
+}
+
+#[test]
 fn a_token_beyond_the_logs_end_means_everything_again() {
     let mut rig = Rig::new(Some(rig_who(None)));
     let ahead = rig.hub.codec().settled(&[99]);

@@ -11,7 +11,7 @@ use axum::{
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use parley_commands::{Request, api};
-use parley_domain::{Action, ConversationId, DeviceId, Kind, UserId};
+use parley_domain::{Action, ConversationId, DeviceId, Emoji, Kind, UserId};
 use parley_projections::queries;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -181,6 +181,19 @@ impl FromRequestParts<AppState> for NamedEndpoint {
     }
 }
 
+/// The `{emoji}` of the path.
+pub struct NamedEmoji(pub Emoji);
+
+impl FromRequestParts<AppState> for NamedEmoji {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let text = path_parameter(parts, state, "emoji").await.unwrap_or_default();
+        let emoji = Emoji::parse(&text).map_err(parley_commands::Problem::from)?;
+        Ok(Self(emoji))
+    }
+}
+
 /// A path parameter, `None` if it is not there or not UTF-8.
 async fn path_parameter(parts: &mut Parts, state: &AppState, name: &str) -> Option<String> {
     let parameters = RawPathParams::from_request_parts(parts, state).await.ok()?;
@@ -233,6 +246,14 @@ impl<T: DeserializeOwned> FromRequest<AppState> for JsonBody<T> {
         let Json(value) = Json::from_bytes(&bytes)?;
         Ok(Self(value))
     }
+}
+
+/// Whether a browser asks for a page.
+pub fn wants_page(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"))
 }
 
 /// As [`JsonBody`]; no body at all says nothing.

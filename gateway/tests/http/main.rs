@@ -6,11 +6,13 @@
 mod access;
 mod accounts;
 mod arbitrary;
+mod changes;
 mod conversations;
 mod devices;
 mod edge;
 mod groups;
 mod handshake;
+mod notifications;
 mod openapi;
 mod outage;
 mod rates;
@@ -18,3 +20,4 @@ mod sessions;
 #[expect(dead_code, reason = "the sockets' tests need more of it")]
 mod support;
 mod syncing;
+mod verifying;

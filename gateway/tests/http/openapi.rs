@@ -20,6 +20,10 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/v1/blocks"),
     ("GET", "/v1/conversations/{id}"),
     ("POST", "/v1/conversations/{id}/messages"),
+    ("PATCH", "/v1/conversations/{id}/messages/{seq}"),
+    ("DELETE", "/v1/conversations/{id}/messages/{seq}"),
+    ("PUT", "/v1/conversations/{id}/messages/{seq}/reactions/{emoji}"),
+    ("DELETE", "/v1/conversations/{id}/messages/{seq}/reactions/{emoji}"),
     ("GET", "/v1/conversations/{id}/messages"),
     ("POST", "/v1/conversations/{id}/read-cursors"),
     ("POST", "/v1/conversations/{id}/delivery-cursors"),
@@ -52,6 +56,12 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/metrics"),
     ("GET", "/openapi.json"),
     ("POST", "/dev/token"),
+    ("GET", "/dev/outbox"),
+    ("GET", "/v1/unsubscribe"),
+    ("POST", "/v1/unsubscribe"),
+    ("GET", "/v1/notification-endpoints/verify"),
+    ("POST", "/v1/notification-endpoints/verify"),
+    ("POST", "/v1/notification-endpoints/{endpointId}/verify"),
 ];
 
 #[tokio::test]

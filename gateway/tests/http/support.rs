@@ -19,6 +19,7 @@ use parley_runtime::{
 use serde_json::Value;
 
 pub const SESSION_SECRET: &str = "session-secret-of-32-bytes-or-more";
+pub const LINK_SECRET: &str = "link-secret-of-32-bytes-or-rather-more";
 pub const ALLOWED_ORIGIN: &str = "https://shop.example";
 
 /// A gateway at its port.
@@ -113,6 +114,7 @@ impl World {
             ("PARLEY_SHARDS", "2"),
             ("PARLEY_LISTEN", "127.0.0.1:0"),
             ("PARLEY_SESSION_SECRET", SESSION_SECRET),
+            ("PARLEY_NOTIFY_LINK_SECRET", LINK_SECRET),
             ("PARLEY_ALLOWED_ORIGINS", ALLOWED_ORIGIN),
             ("PARLEY_DEV", "true"),
             // Tests send more, and faster, than a person does.

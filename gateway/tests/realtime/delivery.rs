@@ -83,7 +83,7 @@ async fn what_is_refused_is_an_error_with_its_ref() {
         ),
         (
             json!({"type":"message.edit","ref":"7","conversationId":"d.eve.zoe","conversationSeq":1}),
-            "unsupported",
+            "invalid_body",
         ),
     ] {
         eve.say(&frame).await;

@@ -4,6 +4,7 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 mod accounts;
+mod changes;
 mod client;
 mod closing;
 mod delivery;

@@ -6,8 +6,8 @@ use super::Placed;
 use crate::{
     Failure,
     views::{
-        account::Accounts, cursors::Cursors, history::NewMessages, inbox::Conversations,
-        membership::Memberships, settings::Settings,
+        account::Accounts, changes::Changes, cursors::Cursors, history::NewMessages,
+        inbox::Conversations, membership::Memberships, settings::Settings,
     },
 };
 
@@ -17,6 +17,7 @@ pub(super) async fn write(
     events: &[Placed],
 ) -> Result<(), Failure> {
     let mut messages = NewMessages::default();
+    let mut changes = Changes::default();
     let mut conversations = Conversations::default();
     let mut settings = Settings::default();
     let mut memberships = Memberships::default();
@@ -24,6 +25,7 @@ pub(super) async fn write(
     let mut accounts = Accounts::default();
     for (event, position) in events {
         messages.evolve(event, *position);
+        changes.evolve(event, *position);
         conversations.evolve(event, *position);
         settings.evolve(event);
         memberships.evolve(event, *position);
@@ -31,6 +33,7 @@ pub(super) async fn write(
         accounts.evolve(event, *position);
     }
     messages.write(connection).await?;
+    changes.write(connection, shard).await?;
     // What a leaver saw is read from the conversation as it was before the batch.
     memberships.write(connection).await?;
     conversations.write(connection, shard).await?;

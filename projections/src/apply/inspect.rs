@@ -46,6 +46,10 @@ pub(super) fn inspect(message: &LogMessage, shard: u16) -> Result<Event, Poison>
         Subject::Account(id) if id.is_of(&event.actor) => match &event.data {
             EventData::Account(_) => true,
             EventData::MessageSent(_)
+            | EventData::MessageEdited(_)
+            | EventData::MessageDeleted(_)
+            | EventData::ReactionAdded(_)
+            | EventData::ReactionRemoved(_)
             | EventData::CursorDelivered(_)
             | EventData::CursorRead(_)
             | EventData::ConversationCreated(_)
@@ -76,6 +80,22 @@ fn in_conversation(event: &Event, id: &ConversationId) -> Result<bool, Poison> {
     match &event.data {
         EventData::MessageSent(sent) => {
             Ok(fits(sent.conversation_seq) && sent.reply_to.is_none_or(fits))
+        }
+        EventData::MessageEdited(edited) => Ok(fits(edited.conversation_seq)),
+        EventData::MessageDeleted(deleted) => {
+            if let Some(of) = &deleted.of {
+                // It may become the message itself.
+                if !may_be_member(&of.sender_id) {
+                    return Err(Poison::Stranger);
+                }
+                if !fits(of.version) || !of.reply_to.is_none_or(fits) {
+                    return Ok(false);
+                }
+            }
+            Ok(fits(deleted.conversation_seq))
+        }
+        EventData::ReactionAdded(reaction) | EventData::ReactionRemoved(reaction) => {
+            Ok(fits(reaction.conversation_seq))
         }
         EventData::CursorDelivered(moved) | EventData::CursorRead(moved) => {
             // It would make them a member.

@@ -3,27 +3,30 @@
 use std::collections::BTreeMap;
 
 use parley_domain::{
-    ClientMessageId, Conversation, ConversationId, Cursor, Kind, Role, UserId,
-    conversation::{DEPARTED_VERSIONS, Members, Membership, RECENT_MESSAGES, Recent, Sent},
+    Conversation, ConversationId, Cursor, Kind, Role, UserId,
+    conversation::{DEPARTED_VERSIONS, Members, Membership, RECENT_MESSAGES, Recent},
 };
 use sqlx::{PgPool, Row, postgres::PgRow};
-use uuid::Uuid;
 
-use super::{Loaded, parsed};
+use super::{
+    Loaded,
+    messages::{self, messages, reactions},
+    parsed,
+};
 use crate::{
     Failure,
     database::READ_DEADLINE,
     failure::within,
-    number::{all_from_sql, from_sql, hash_from_sql},
+    number::{all_from_sql, from_sql},
 };
 
 /// One statement, so one snapshot: the state and the checkpoint belong together.
-const SELECT: &str = "\
-    SELECT COALESCE((SELECT position FROM checkpoints WHERE shard = $2), 0) AS checkpoint, \
+const SELECT: &str = concat!(
+    "SELECT COALESCE((SELECT position FROM checkpoints WHERE shard = $2), 0) AS checkpoint, \
     COALESCE(c.version, 0) AS version, COALESCE(c.last_seq, 0) AS last_seq, \
     COALESCE(c.damaged, false) AS damaged, c.title, \
     COALESCE(c.timer_seconds, 0) AS timer_seconds, COALESCE(c.blocked_by, '{}') AS blocked_by, \
-    people.*, newest.* \
+    people.*, newest.*, reacted.* \
     FROM (VALUES (1)) AS always (row) \
     LEFT JOIN conversations c ON c.conversation_id = $1 \
     CROSS JOIN LATERAL (SELECT \
@@ -35,15 +38,12 @@ const SELECT: &str = "\
     COALESCE(array_agg(COALESCE(m.left_version, 0)), '{}') AS gone \
     FROM members m WHERE m.conversation_id = $1 \
     AND (m.left_version IS NULL OR m.left_version > c.version - $4)) people \
-    CROSS JOIN LATERAL (SELECT \
-    COALESCE(array_agg(m.sender_id), '{}') AS senders, \
-    COALESCE(array_agg(m.client_message_id), '{}') AS client_message_ids, \
-    COALESCE(array_agg(m.message_id), '{}') AS message_ids, \
-    COALESCE(array_agg(m.conversation_seq), '{}') AS seqs, \
-    COALESCE(array_agg(m.version), '{}') AS versions, \
-    COALESCE(array_agg(m.fingerprint), '{}') AS fingerprints \
-    FROM messages m WHERE m.conversation_id = $1 \
-    AND m.conversation_seq > c.last_seq - $3) newest";
+    CROSS JOIN LATERAL (",
+    messages!("m.conversation_seq > c.last_seq - $3"),
+    ") newest CROSS JOIN LATERAL (",
+    reactions!("r.conversation_seq > c.last_seq - $3"),
+    ") reacted"
+);
 
 /// Reads a conversation of `shard`: exactly the fold of its events up to the checkpoint.
 ///
@@ -72,7 +72,7 @@ pub async fn load_conversation(
             version,
             last_seq: from_sql(row.try_get("last_seq")?)?,
             cursors,
-            recent: recent(&row)?,
+            recent: Recent::from(messages::read(&row)?),
             members,
             title: row.try_get("title")?,
             blocked_by: blocked_by
@@ -117,31 +117,4 @@ fn people(
         }
     }
     Ok((moved, Members::load(present, departed, version)))
-}
-
-fn recent(row: &PgRow) -> Result<Recent, Failure> {
-    let senders: Vec<String> = row.try_get("senders")?;
-    let names: Vec<String> = row.try_get("client_message_ids")?;
-    let message_ids: Vec<Uuid> = row.try_get("message_ids")?;
-    let seqs = all_from_sql(row.try_get("seqs")?)?;
-    let versions = all_from_sql(row.try_get("versions")?)?;
-    let fingerprints: Vec<i64> = row.try_get("fingerprints")?;
-    let numbers = message_ids.into_iter().zip(seqs).zip(versions).zip(fingerprints);
-    let mut sent: Vec<Sent> = senders
-        .iter()
-        .zip(&names)
-        .zip(numbers)
-        .map(|((sender, name), (((message_id, conversation_seq), version), fingerprint))| {
-            Ok(Sent {
-                sender_id: parsed("user id", UserId::parse(sender))?,
-                client_message_id: parsed("clientMessageId", ClientMessageId::parse(name))?,
-                message_id,
-                conversation_seq,
-                version,
-                fingerprint: hash_from_sql(fingerprint),
-            })
-        })
-        .collect::<Result<_, Failure>>()?;
-    sent.sort_unstable_by_key(|sent| sent.conversation_seq);
-    Ok(Recent::from(sent))
 }

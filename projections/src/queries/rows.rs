@@ -8,16 +8,22 @@ use time::OffsetDateTime;
 
 use crate::{
     Failure, number,
-    views::{Message, Summary},
+    views::{Message, Reactions, Summary},
 };
 
 /// Of a message `m`; [`message`] reads them. What has expired is not shown, even before it is
-/// erased.
+/// deleted. Reactions are looked for only where something was changed.
 macro_rules! message_columns {
     () => {
         "m.conversation_id AS m_conversation_id, m.conversation_seq, m.version, m.message_id, \
          m.client_message_id, m.sender_id, m.created_at, m.reply_to, m.edited_at, m.deleted_at, \
-         m.expires_at, CASE WHEN m.expires_at <= now() THEN NULL ELSE m.body END AS body"
+         m.expires_at, CASE WHEN m.expires_at <= now() THEN NULL ELSE m.body END AS body, \
+         CASE WHEN m.changed_position IS NULL OR m.expires_at <= now() THEN NULL ELSE \
+         (SELECT jsonb_agg(jsonb_build_object('emoji', e.emoji, 'userIds', e.users) \
+         ORDER BY e.first) FROM (SELECT r.emoji, min(r.position) AS first, \
+         jsonb_agg(r.user_id ORDER BY r.position) AS users FROM reactions r \
+         WHERE r.conversation_id = m.conversation_id \
+         AND r.conversation_seq = m.conversation_seq GROUP BY r.emoji) e) END AS reactions"
     };
 }
 pub(super) use message_columns;
@@ -122,6 +128,7 @@ pub(super) fn message(row: &PgRow) -> Result<Option<Message>, Failure> {
         return Ok(None);
     };
     let body: Option<Json<Body>> = row.try_get("body")?;
+    let reactions: Option<Json<Vec<Reactions>>> = row.try_get("reactions")?;
     let reply_to: Option<i64> = row.try_get("reply_to")?;
     Ok(Some(Message {
         conversation_id: id("conversation id", ConversationId::parse(conversation_id))?,
@@ -139,6 +146,7 @@ pub(super) fn message(row: &PgRow) -> Result<Option<Message>, Failure> {
         edited_at: optional_moment(row, "edited_at")?,
         deleted_at: optional_moment(row, "deleted_at")?,
         expires_at: optional_moment(row, "expires_at")?,
+        reactions: reactions.map(|Json(reactions)| reactions).unwrap_or_default(),
     }))
 }
 
@@ -190,11 +198,11 @@ pub(super) fn role(row: &PgRow) -> Result<Role, Failure> {
     Role::parse(role).ok_or_else(|| Failure::corrupt("role", role))
 }
 
-pub(super) fn conversation_id(row: &PgRow) -> Result<ConversationId, Failure> {
+pub(crate) fn conversation_id(row: &PgRow) -> Result<ConversationId, Failure> {
     id("conversation id", ConversationId::parse(row.try_get("conversation_id")?))
 }
 
-pub(super) fn id<T>(what: &'static str, parsed: Result<T, InvalidId>) -> Result<T, Failure> {
+pub(crate) fn id<T>(what: &'static str, parsed: Result<T, InvalidId>) -> Result<T, Failure> {
     parsed.map_err(|error| Failure::corrupt(what, error))
 }
 

@@ -68,7 +68,7 @@ pub(super) async fn compare(second: &Second, nats: &Nats) -> Result<Vec<Differen
 fn content(view: &View) -> String {
     let mut content = "to_jsonb(t)".to_owned();
     for column in view.ignored {
-        content.push_str(&format!(" - '{column}'"));
+        content.push_str(&format!(" - {column}"));
     }
     format!("({content})::text")
 }
@@ -85,7 +85,9 @@ async fn sums(
     let (table, content, key) = (view.table, content(view), key(view));
     let statement = format!(
         "SELECT abs(hashtext({key}) % {BUCKETS}) AS bucket, count(*) AS rows, \
-         sum(hashtextextended({content}, 0)::numeric)::text AS sum FROM {table} t GROUP BY 1"
+         sum(hashtextextended({content}, 0)::numeric)::text AS sum FROM {table} t WHERE {compared} \
+         GROUP BY 1",
+        compared = view.compared,
     );
     let found = sqlx::query(&statement).fetch_all(connection).await?;
     let mut sums = BTreeMap::new();
@@ -103,7 +105,8 @@ async fn rows(
     let (table, content, key) = (view.table, content(view), key(view));
     let statement = format!(
         "SELECT {key} AS key, hashtextextended({content}, 0) AS hash FROM {table} t \
-         WHERE abs(hashtext({key}) % {BUCKETS}) = ANY($1)"
+         WHERE abs(hashtext({key}) % {BUCKETS}) = ANY($1) AND {compared}",
+        compared = view.compared,
     );
     let found = sqlx::query(&statement).bind(buckets).fetch_all(connection).await?;
     let mut rows = BTreeMap::new();

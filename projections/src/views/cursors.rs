@@ -51,6 +51,13 @@ impl<'a> Cursors<'a> {
                 let seq = sent.conversation_seq;
                 raise(event.actor.as_str(), seq, seq, false);
             }
+            EventData::MessageDeleted(deleted) => {
+                // The message may be gone from the log, and with it what it did to its sender's.
+                if let Some(of) = &deleted.of {
+                    let seq = deleted.conversation_seq;
+                    raise(of.sender_id.as_str(), seq, seq, false);
+                }
+            }
             EventData::CursorDelivered(moved) => {
                 raise(moved.user_id.as_str(), 0, moved.through_seq, moved.hidden);
             }
@@ -70,6 +77,9 @@ impl<'a> Cursors<'a> {
             | EventData::ConversationTimerSet(_)
             | EventData::ConversationBlocked(_)
             | EventData::ConversationUnblocked(_)
+            | EventData::MessageEdited(_)
+            | EventData::ReactionAdded(_)
+            | EventData::ReactionRemoved(_)
             | EventData::Account(_) => {}
         }
     }

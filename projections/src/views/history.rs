@@ -8,6 +8,7 @@ use sqlx::{PgConnection, types::Json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::Reactions;
 use crate::{
     Failure,
     number::{hash_to_sql, to_sql},
@@ -35,6 +36,8 @@ pub struct Message {
     pub deleted_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reactions: Vec<Reactions>,
 }
 
 /// The new messages of a batch.
@@ -47,7 +50,11 @@ impl<'a> NewMessages<'a> {
     pub fn evolve(&mut self, event: &'a Event, position: u64) {
         match &event.data {
             EventData::MessageSent(sent) => self.sent.push((event, sent, position)),
-            EventData::CursorDelivered(_)
+            EventData::MessageEdited(_)
+            | EventData::MessageDeleted(_)
+            | EventData::ReactionAdded(_)
+            | EventData::ReactionRemoved(_)
+            | EventData::CursorDelivered(_)
             | EventData::CursorRead(_)
             | EventData::ConversationCreated(_)
             | EventData::MemberAdded(_)

@@ -101,6 +101,8 @@ struct Change {
     created_at: Timestamp,
     updated_at: Timestamp,
     last_message_at: Option<Timestamp>,
+    /// Of the conversation's first event, which was erased from the log with its message.
+    first_erased_at: Option<Timestamp>,
 }
 
 impl<'a> Conversations<'a> {
@@ -113,6 +115,7 @@ impl<'a> Conversations<'a> {
             created_at: event.time,
             updated_at: event.time,
             last_message_at: None,
+            first_erased_at: None,
         });
         change.position = change.position.max(position);
         change.version = change.version.max(event.version);
@@ -122,7 +125,19 @@ impl<'a> Conversations<'a> {
                 change.last_seq = change.last_seq.max(sent.conversation_seq);
                 change.last_message_at = change.last_message_at.max(Some(event.time));
             }
-            EventData::CursorDelivered(_)
+            EventData::MessageDeleted(deleted) => {
+                // Nothing new, unless the message is gone from the log.
+                let Some(of) = &deleted.of else { return };
+                change.last_seq = change.last_seq.max(deleted.conversation_seq);
+                change.last_message_at = change.last_message_at.max(Some(of.created_at));
+                if of.version == 1 {
+                    change.first_erased_at = Some(of.created_at);
+                }
+            }
+            EventData::MessageEdited(_)
+            | EventData::ReactionAdded(_)
+            | EventData::ReactionRemoved(_)
+            | EventData::CursorDelivered(_)
             | EventData::CursorRead(_)
             | EventData::ConversationCreated(_)
             | EventData::MemberAdded(_)
@@ -144,6 +159,7 @@ impl<'a> Conversations<'a> {
         let (mut ids, mut kinds) = (Vec::new(), Vec::new());
         let (mut positions, mut versions, mut last_seqs) = (Vec::new(), Vec::new(), Vec::new());
         let (mut created, mut updated, mut spoken) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut erased, mut begun) = (Vec::new(), Vec::new());
         for (id, change) in self.changed {
             ids.push(id.as_str());
             kinds.push(id.kind().as_str());
@@ -153,6 +169,10 @@ impl<'a> Conversations<'a> {
             created.push(change.created_at.to_date_time());
             updated.push(change.updated_at.to_date_time());
             spoken.push(change.last_message_at.map(Timestamp::to_date_time));
+            if let Some(at) = change.first_erased_at {
+                erased.push(id.as_str());
+                begun.push(at.to_date_time());
+            }
         }
         // A row of version 0 only remembers that the conversation is damaged.
         sqlx::query(
@@ -179,8 +199,19 @@ impl<'a> Conversations<'a> {
         .bind(created)
         .bind(updated)
         .bind(spoken)
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
+        if !erased.is_empty() {
+            sqlx::query(
+                "UPDATE conversations c SET created_at = b.at \
+                 FROM UNNEST($1::text[], $2::timestamptz[]) b (id, at) \
+                 WHERE c.conversation_id = b.id COLLATE \"C\" AND c.created_at <> b.at",
+            )
+            .bind(erased)
+            .bind(begun)
+            .execute(connection)
+            .await?;
+        }
         Ok(())
     }
 }

@@ -87,6 +87,10 @@ impl<'a> Memberships<'a> {
                 self.titles.insert(id, renamed.title.as_deref());
             }
             EventData::MessageSent(_)
+            | EventData::MessageEdited(_)
+            | EventData::MessageDeleted(_)
+            | EventData::ReactionAdded(_)
+            | EventData::ReactionRemoved(_)
             | EventData::CursorDelivered(_)
             | EventData::CursorRead(_)
             | EventData::ConversationTimerSet(_)

@@ -53,6 +53,10 @@ impl<'a> Settings<'a> {
                 self.change(id).blocks.insert(event.actor.as_str(), false);
             }
             EventData::MessageSent(_)
+            | EventData::MessageEdited(_)
+            | EventData::MessageDeleted(_)
+            | EventData::ReactionAdded(_)
+            | EventData::ReactionRemoved(_)
             | EventData::CursorDelivered(_)
             | EventData::CursorRead(_)
             | EventData::MemberRoleChanged(_)

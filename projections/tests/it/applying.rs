@@ -1,6 +1,6 @@
 //! Batches: exactly once in effect, however they are cut and however often they come.
 
-use parley_domain::Action;
+use parley_domain::{Action, Body, Emoji};
 use parley_projections::apply::NotApplied;
 use rand::{Rng, rngs::StdRng};
 
@@ -21,7 +21,20 @@ pub fn random_log(random: &mut StdRng, commands: usize) -> Log {
         let (one, other) = (people[one], people[other]);
         let id = direct(one, other);
         let through_seq = random.random_range(0..12);
-        match random.random_range(0..5) {
+        let conversation_seq = random.random_range(1..12);
+        let emoji = Emoji::parse(["👍", "❤️"][random.random_range(0..2)]).unwrap();
+        match random.random_range(0..10) {
+            5 => {
+                let text = ["hello", "ho"][random.random_range(0..2)].to_owned();
+                let body = Body::Text { text };
+                drop(log.ask(&id, one, Action::EditMessage { conversation_seq, body }));
+            }
+            6 => {
+                let action = Action::DeleteMessage { conversation_seq, reason: None };
+                drop(log.ask(&id, one, action));
+            }
+            7 => drop(log.ask(&id, one, Action::AddReaction { conversation_seq, emoji })),
+            8 => drop(log.ask(&id, one, Action::RemoveReaction { conversation_seq, emoji })),
             0 => drop(log.ask(&id, one, Action::MarkRead { through_seq })),
             1 => drop(log.ask(&id, one, Action::MarkDelivered { through_seq })),
             _ => drop(log.send(one, other, "hello")),

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use parley_domain::{
     Account, AccountId, Action, Actor, Body, ClientMessageId, Command, Conversation,
-    ConversationId, DeviceId, Event, Kind, Scope, Timestamp, UserId, account, conversation::Title,
+    ConversationId, DeviceId, Emoji, Event, EventData, Kind, Scope, Subject, Timestamp, UserId,
+    account, conversation::Title,
 };
 use parley_nats::{subjects::event_subject, tail::LogMessage};
 use uuid::Uuid;
@@ -71,6 +72,7 @@ impl Log {
             time: Self::time_of(position),
             event_id: Uuid::from_u128(u128::from(position)),
             action,
+            message: None,
         };
         let state = self.states.entry(id.clone()).or_default();
         let event = state.decide(&command).ok().flatten()?;
@@ -129,6 +131,44 @@ impl Log {
         };
         self.ask(&id, from, action).unwrap();
         self.states[&id].last_seq
+    }
+
+    pub fn edit(&mut self, sender: &str, other: &str, conversation_seq: u64, text: &str) {
+        let body = Body::Text { text: text.to_owned() };
+        let action = Action::EditMessage { conversation_seq, body };
+        self.ask(&direct(sender, other), sender, action).unwrap();
+    }
+
+    pub fn delete(&mut self, sender: &str, other: &str, conversation_seq: u64) {
+        let action = Action::DeleteMessage { conversation_seq, reason: None };
+        self.ask(&direct(sender, other), sender, action).unwrap();
+    }
+
+    pub fn react(&mut self, user: &str, other: &str, conversation_seq: u64, emoji: &str) {
+        let emoji = Emoji::parse(emoji).unwrap();
+        let action = Action::AddReaction { conversation_seq, emoji };
+        self.ask(&direct(user, other), user, action).unwrap();
+    }
+
+    /// The log without what erasure takes: what deleted messages were sent and edited by.
+    pub fn erased(&self) -> Self {
+        let events = || {
+            self.messages
+                .iter()
+                .filter_map(|message| Some((message, Event::from_json(&message.payload).ok()?)))
+        };
+        let deleted: Vec<(Subject, u64)> = events()
+            .filter_map(|(_, event)| {
+                let EventData::MessageDeleted(deleted) = event.data else { return None };
+                Some((event.subject, deleted.conversation_seq))
+            })
+            .collect();
+        let kept = events().filter(|(_, event)| {
+            let said = event.data.body_of();
+            said.is_none_or(|seq| !deleted.contains(&(event.subject.clone(), seq)))
+        });
+        let messages = kept.map(|(message, _)| message.clone()).collect();
+        Self { messages, ..Self::behind(self.before) }
     }
 
     pub fn read(&mut self, reader: &str, other: &str, through_seq: u64) {

@@ -257,7 +257,7 @@ async fn a_nats_restarted_under_load_leaves_no_gap() {
     let pool = views_at(&url).await;
     let running = Running::start(config(&url, &server));
     let log = random_log(&mut random, 400);
-    let (first, second) = log.messages.split_at(200);
+    let (first, second) = log.messages.split_at(log.messages.len() / 2);
     for part in [first, second] {
         for message in part {
             let publish =

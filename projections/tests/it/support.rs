@@ -62,6 +62,9 @@ pub async fn dump(pool: &PgPool) -> Vec<String> {
         "SELECT 'c ' || to_jsonb(t)::text FROM conversations t UNION ALL \
          SELECT 'm ' || to_jsonb(t)::text FROM members t UNION ALL \
          SELECT 's ' || to_jsonb(t)::text FROM messages t UNION ALL \
+         SELECT 'r ' || to_jsonb(t)::text FROM reactions t UNION ALL \
+         SELECT 'e ' || to_jsonb(t)::text FROM edits t UNION ALL \
+         SELECT 'x ' || to_jsonb(t)::text FROM erasures t UNION ALL \
          SELECT 'a ' || to_jsonb(t)::text FROM accounts t UNION ALL \
          SELECT 'v ' || to_jsonb(t)::text FROM devices t UNION ALL \
          SELECT 'k ' || to_jsonb(t)::text FROM contacts t UNION ALL \

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use parley_domain::{
-    Action, Body, ClientMessageId, ConversationId, DeviceId, InvalidBody, InvalidId, UserId,
+    Action, Body, ClientMessageId, ConversationId, DeviceId, Emoji, InvalidBody, InvalidId, UserId,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -22,7 +22,8 @@ pub const MAX_REF_BYTES: usize = 128;
 #[expect(clippy::large_enum_variant, reason = "it is read and taken apart at once, never kept")]
 pub enum ClientFrame {
     Hello(Hello),
-    /// `message.send`, `cursor.read` and `cursor.delivered`.
+    /// `message.send`, `.edit` and `.delete`, `reaction.add` and `.remove`, `cursor.read` and
+    /// `.delivered`.
     Command {
         r#ref: Option<SmolStr>,
         conversation_id: ConversationId,
@@ -114,6 +115,10 @@ struct Fields<'a> {
     #[serde(borrow, default)]
     through_seq: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    conversation_seq: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    emoji: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     typing: Option<&'a RawValue>,
     #[serde(borrow, default)]
     user_ids: Option<&'a RawValue>,
@@ -135,6 +140,18 @@ pub fn parse(text: &str) -> Result<ClientFrame, Unusable> {
     let r#ref = reference(fields.r#ref)?;
     match &*fields.r#type {
         "message.send" => command(&fields, r#ref, send),
+        "message.edit" => command(&fields, r#ref, |fields| {
+            Ok(Action::EditMessage { conversation_seq: message(fields)?, body: body(fields)? })
+        }),
+        "message.delete" => command(&fields, r#ref, |fields| {
+            Ok(Action::DeleteMessage { conversation_seq: message(fields)?, reason: None })
+        }),
+        "reaction.add" => command(&fields, r#ref, |fields| {
+            Ok(Action::AddReaction { conversation_seq: message(fields)?, emoji: emoji(fields)? })
+        }),
+        "reaction.remove" => command(&fields, r#ref, |fields| {
+            Ok(Action::RemoveReaction { conversation_seq: message(fields)?, emoji: emoji(fields)? })
+        }),
         "cursor.read" => command(&fields, r#ref, |fields| {
             Ok(Action::MarkRead { through_seq: number("throughSeq", fields.through_seq)? })
         }),
@@ -152,10 +169,6 @@ pub fn parse(text: &str) -> Result<ClientFrame, Unusable> {
         "presence.watch" => watch(&fields, r#ref),
         "ping" => Ok(ClientFrame::Ping),
         "hello" => Ok(ClientFrame::Hello(hello(&fields)?)),
-        "message.edit" | "message.delete" => {
-            let message = format!("this server does not support {} yet", fields.r#type);
-            Err(Unusable::Rejected(Rejected { r#ref, code: "unsupported", message }))
-        }
         _ => Err(Malformed::UnknownType.into()),
     }
 }
@@ -200,14 +213,28 @@ fn command(
 fn send(fields: &Fields<'_>) -> Result<Action, Reason> {
     let id: Cow<'_, str> = json(fields.client_message_id).ok_or(InvalidId::ClientMessage)?;
     let client_message_id = ClientMessageId::parse(&id)?;
-    let body = fields.body.ok_or(Reason::Field("body", "it is missing"))?;
-    let body: Body = serde_json::from_str(body.get())
-        .map_err(|error| InvalidBody::Malformed(without_place(&error)))?;
     let reply_to = match fields.reply_to {
         None => None,
         Some(seq) => Some(number("replyTo", Some(seq))?),
     };
-    Ok(Action::SendMessage { client_message_id, body: body.validated()?, reply_to })
+    Ok(Action::SendMessage { client_message_id, body: body(fields)?, reply_to })
+}
+
+fn body(fields: &Fields<'_>) -> Result<Body, Reason> {
+    let body = fields.body.ok_or(Reason::Field("body", "it is missing"))?;
+    let body: Body = serde_json::from_str(body.get())
+        .map_err(|error| InvalidBody::Malformed(without_place(&error)))?;
+    Ok(body.validated()?)
+}
+
+fn message(fields: &Fields<'_>) -> Result<u64, Reason> {
+    number("conversationSeq", fields.conversation_seq)
+}
+
+fn emoji(fields: &Fields<'_>) -> Result<Emoji, Reason> {
+    let text: Option<Cow<'_, str>> = json(fields.emoji);
+    let emoji = text.and_then(|text| Emoji::parse(&text).ok());
+    emoji.ok_or(Reason::Field("emoji", "it is one emoji of at most 64 bytes"))
 }
 
 /// What serde says, without "at line 1 column 7", which would be the body's and not the frame's.

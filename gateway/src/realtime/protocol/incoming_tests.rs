@@ -37,6 +37,27 @@ fn the_contracts_frames_are_read() {
             ..
         })
     ));
+    for (text, expected) in [
+        (
+            r#"{"type":"message.edit","conversationId":"d.alice.bob","conversationSeq":9,"body":{"kind":"text","text":"hi"}}"#,
+            Action::EditMessage { conversation_seq: 9, body: Body::Text { text: "hi".to_owned() } },
+        ),
+        (
+            r#"{"type":"message.delete","conversationId":"d.alice.bob","conversationSeq":9}"#,
+            Action::DeleteMessage { conversation_seq: 9, reason: None },
+        ),
+        (
+            r#"{"type":"reaction.add","conversationId":"d.alice.bob","conversationSeq":9,"emoji":"👍"}"#,
+            Action::AddReaction { conversation_seq: 9, emoji: Emoji::parse("👍").unwrap() },
+        ),
+        (
+            r#"{"type":"reaction.remove","conversationId":"d.alice.bob","conversationSeq":9,"emoji":"👍"}"#,
+            Action::RemoveReaction { conversation_seq: 9, emoji: Emoji::parse("👍").unwrap() },
+        ),
+    ] {
+        let Ok(ClientFrame::Command { action, .. }) = parse(text) else { panic!("{text}") };
+        assert_eq!(action, expected);
+    }
     assert!(matches!(
         parse(r#"{"type":"typing","conversationId":"d.alice.bob","typing":true}"#),
         Ok(ClientFrame::Typing { typing: true, .. })
@@ -135,8 +156,17 @@ fn what_cannot_be_done_is_answered_by_name() {
     };
     assert_eq!(watch(&["a b"]), answer("invalid_id"));
     assert_eq!(watch(&["a"; MAX_WATCHED + 1]), answer("invalid_body"));
-    for later in ["message.edit", "message.delete"] {
-        assert_eq!(rejected(&format!(r#"{{"type":"{later}","ref":"7"}}"#)), answer("unsupported"));
+    for (kind, rest) in [
+        ("message.edit", r#""conversationSeq":1"#),
+        ("message.edit", r#""conversationSeq":"1","body":{"kind":"text","text":"hi"}"#),
+        ("message.edit", r#""conversationSeq":1,"body":{"kind":"text","text":" "}"#),
+        ("message.delete", r#""conversationSeq":-1"#),
+        ("reaction.add", r#""conversationSeq":1"#),
+        ("reaction.add", r#""conversationSeq":1,"emoji":"ok""#),
+        ("reaction.remove", r#""conversationSeq":1,"emoji":7"#),
+    ] {
+        let text = format!(r#"{{"type":"{kind}","ref":"7","conversationId":"d.a.b",{rest}}}"#);
+        assert_eq!(rejected(&text), answer("invalid_body"), "{text}");
     }
 }
 
@@ -158,12 +188,16 @@ fn frame_like() -> impl Strategy<Value = String> {
         Just("clientMessageId"),
         Just("body"),
         Just("throughSeq"),
+        Just("conversationSeq"),
+        Just("emoji"),
         Just("since"),
         Just("deviceId"),
         Just("other"),
     ];
     let kind = prop_oneof![
         Just("message.send"),
+        Just("message.edit"),
+        Just("reaction.add"),
         Just("cursor.read"),
         Just("typing"),
         Just("sync"),

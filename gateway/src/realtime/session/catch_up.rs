@@ -52,6 +52,17 @@ const JOINING_PATIENCE: Duration = Duration::from_secs(2);
 struct Request {
     r#ref: Option<SmolStr>,
     token: Option<Token>,
+    source: Source,
+}
+
+/// Where what was missed comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The rings if they reach back so far, else the views.
+    Nearest,
+    /// Who asks for it has seen a jump of versions: something was erased from the log, and the rings
+    /// have the same jump.
+    Views,
 }
 
 #[derive(Debug)]
@@ -65,7 +76,7 @@ struct Current {
 #[derive(Debug)]
 enum Stage {
     /// The token is beyond what is known of the log's end.
-    Ends(Token),
+    Ends(Token, Source),
     Paging {
         run: Run,
         /// Not handed out yet.
@@ -81,7 +92,7 @@ impl CatchUp {
     pub(super) fn next_page(&mut self) -> Option<PageRequest> {
         match &mut self.current.as_mut()?.stage {
             Stage::Paging { request, .. } => request.take(),
-            Stage::Ends(_) => None,
+            Stage::Ends(..) => None,
         }
     }
 
@@ -101,6 +112,7 @@ impl Open {
         &mut self,
         r#ref: Option<SmolStr>,
         since: Option<Box<str>>,
+        source: Source,
         now: Instant,
         out: &mut Outbox,
     ) {
@@ -109,7 +121,7 @@ impl Open {
             return reject(Rejected { r#ref, code: "rate_limited", message }, out);
         }
         let token = since.and_then(|since| self.feed.hub().codec().read(&since));
-        self.catch_up.waiting.push_back(Request { r#ref, token });
+        self.catch_up.waiting.push_back(Request { r#ref, token, source });
         self.start_next(now, out);
     }
 
@@ -151,10 +163,10 @@ impl Open {
         let Some(current) = self.catch_up.current.take() else { return };
         let Current { r#ref, stage, behind } = *current;
         match stage {
-            Stage::Ends(token) => {
+            Stage::Ends(token, source) => {
                 // Beyond the end of a log that has lost its own end: of another time.
                 let beyond = !self.feed.hub().beyond_end(&token.furthest()).is_empty();
-                self.start(r#ref, (!beyond).then_some(token), now, out);
+                self.start(r#ref, (!beyond).then_some(token), source, now, out);
             }
             stage @ Stage::Paging { .. } => {
                 self.catch_up.current = Some(Box::new(Current { r#ref, stage, behind }));
@@ -174,7 +186,8 @@ impl Open {
         let turned = run.turn(page, hub.codec(), is_enough);
         // Nobody asked for the page that shows a group, so one without it is nothing to show.
         let is_unasked = current.behind.as_ref().is_some_and(|own| own.joining.is_some());
-        if !turned.is_idle && !(is_unasked && page.is_empty) {
+        let is_idle = turned.is_idle || (is_unasked && page.is_empty);
+        if !is_idle {
             let r#ref = current.r#ref.as_deref();
             out.send_page(protocol::sync(r#ref, &turned.token, turned.more, page));
         }
@@ -200,18 +213,18 @@ impl Open {
             let (run, step) = Run::start(Some(token), |_| false);
             return self.begin(None, run, step, Some(behind), now, out);
         }
-        let Some(Request { r#ref, token }) = self.catch_up.next_waiting() else { return };
+        let Some(Request { r#ref, token, source }) = self.catch_up.next_waiting() else { return };
         if let Some(token) = token {
             let beyond = self.feed.hub().beyond_end(&token.furthest());
             if beyond.is_empty() {
-                self.start(r#ref, Some(token), now, out);
+                self.start(r#ref, Some(token), source, now, out);
             } else {
                 out.run(Effect::NoteEnds(beyond));
-                let stage = Stage::Ends(token);
+                let stage = Stage::Ends(token, source);
                 self.catch_up.current = Some(Box::new(Current { r#ref, stage, behind: None }));
             }
         } else {
-            self.start(r#ref, None, now, out);
+            self.start(r#ref, None, source, now, out);
         }
     }
 
@@ -219,11 +232,13 @@ impl Open {
         &mut self,
         r#ref: Option<SmolStr>,
         token: Option<Token>,
+        source: Source,
         now: Instant,
         out: &mut Outbox,
     ) {
         let hub = self.feed.hub();
-        let (run, step) = Run::start(token, |positions| hub.covers(positions));
+        let (run, step) =
+            Run::start(token, |positions| source == Source::Nearest && hub.covers(positions));
         self.begin(r#ref, run, step, None, now, out);
     }
 

@@ -24,6 +24,11 @@ impl CursorKind {
             Action::MarkDelivered { through_seq } => Some((Self::Delivered, *through_seq)),
             Action::MarkRead { through_seq } => Some((Self::Read, *through_seq)),
             Action::SendMessage { .. }
+            | Action::EditMessage { .. }
+            | Action::DeleteMessage { .. }
+            | Action::ExpireMessage { .. }
+            | Action::AddReaction { .. }
+            | Action::RemoveReaction { .. }
             | Action::Create { .. }
             | Action::AddMember { .. }
             | Action::RemoveMember { .. }

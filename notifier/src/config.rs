@@ -1,0 +1,3 @@
+//! How the notifier is configured.
+
+pub mod channels;
