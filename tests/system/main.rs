@@ -19,6 +19,7 @@ mod network;
 mod operators;
 mod outages;
 mod page;
+mod people;
 mod resume;
 mod services;
 mod states;

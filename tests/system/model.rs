@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use parley_domain::{AccountEvent, Event, EventData};
 use serde_json::{Value, json};
 
+use crate::harness::Client;
+
 /// A person's device.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
@@ -30,6 +32,30 @@ impl Model {
     /// Before its first sync.
     pub fn new(me: &str) -> Self {
         Self { me: me.to_owned(), conversations: BTreeMap::new(), account: Value::Null }
+    }
+
+    /// What a device that is new knows, with all of its history.
+    pub async fn fresh(me: &str, client: &Client) -> Self {
+        let mut fresh = Self::new(me);
+        let mut since = String::new();
+        loop {
+            let page = client.get(&format!("/v1/sync{since}")).await.expect(200);
+            fresh.page(&page);
+            if page["more"] == false {
+                break;
+            }
+            since = format!("?since={}", page["token"].as_str().unwrap());
+        }
+        for (id, conversation) in &mut fresh.conversations {
+            let mut after = json!(0);
+            while !after.is_null() {
+                let path = format!("/v1/conversations/{id}/messages?afterSeq={after}&limit=200");
+                let history = client.get(&path).await.expect(200);
+                conversation.take(history["messages"].as_array().unwrap());
+                after = history["nextAfterSeq"].clone();
+            }
+        }
+        fresh
     }
 
     /// The version of a conversation or of the account, by an event's `subject`; 0 for none.
@@ -114,7 +140,12 @@ impl Model {
 
     /// Takes an `event` frame: drops what is known, applies the next version, fails at a jump.
     pub fn event(&mut self, json: &Value) {
-        let event = Event::from_json(json.to_string().as_bytes()).unwrap();
+        let mut readable = json.clone();
+        // Of a message that was deleted meanwhile, as a later event says.
+        if readable["data"].get("body") == Some(&Value::Null) {
+            readable["data"]["body"] = json!({"kind": "text", "text": "gone"});
+        }
+        let event = Event::from_json(readable.to_string().as_bytes()).unwrap();
         let subject = json["subject"].as_str().unwrap();
         let known = self.version(subject);
         if event.version <= known {
@@ -313,7 +344,7 @@ impl Conversation {
 }
 
 /// Sets a field, or takes it away.
-fn put(object: &mut Value, field: &str, value: Option<&Value>) {
+pub fn put(object: &mut Value, field: &str, value: Option<&Value>) {
     let object = object.as_object_mut().unwrap();
     match value {
         Some(value) => drop(object.insert(field.to_owned(), value.clone())),
@@ -343,6 +374,7 @@ fn react(message: &mut Value, emoji: &Value, user: &Value) {
         Some(reaction) => reaction["userIds"].as_array_mut().unwrap().push(user.clone()),
         None => reactions.push(json!({"emoji": emoji, "userIds": [user]})),
     }
+    reactions.sort_by_key(|reaction| reaction["emoji"].as_str().unwrap().to_owned());
 }
 
 fn take_back(message: &mut Value, emoji: &Value, user: &Value) {

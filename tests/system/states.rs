@@ -341,26 +341,6 @@ impl Person {
         })
         .await;
     }
-
-    /// What a device that is new would know, with all of its history.
-    async fn fresh(&self) -> Model {
-        let mut fresh = Model::new(self.name);
-        let mut since = String::new();
-        loop {
-            let page = self.client.get(&format!("/v1/sync{since}")).await.expect(200);
-            fresh.page(&page);
-            if page["more"] == false {
-                break;
-            }
-            since = format!("?since={}", page["token"].as_str().unwrap());
-        }
-        for (id, conversation) in &mut fresh.conversations {
-            let path = format!("/v1/conversations/{id}/messages?afterSeq=0&limit=200");
-            let history = self.client.get(&path).await.expect(200);
-            conversation.take(history["messages"].as_array().unwrap());
-        }
-        fresh
-    }
 }
 
 /// Who is in each group and channel.
@@ -440,7 +420,7 @@ async fn for_every_event_type_state_and_events_are_a_fresh_fetch() {
                 assert_eq!(person.hear().await, shown(&event), "{what}");
             }
             person.sync_to(subject, event["version"].as_u64().unwrap()).await;
-            let fresh = person.fresh().await;
+            let fresh = Model::fresh(person.name, &person.client).await;
             assert_eq!(person.live, fresh, "{} by events after {what}", person.name);
             assert_eq!(person.synced, fresh, "{} by syncs after {what}", person.name);
         }
