@@ -3,6 +3,7 @@
 
 mod history;
 mod http;
+mod notify;
 mod processes;
 mod report;
 mod talker;
@@ -28,7 +29,10 @@ use crate::failure::Failure;
 
 /// Measure a deployment: a private one that is started for it, or one that runs in dev mode.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    part: Option<Part>,
     /// Measure the gateway here (http://host:port) instead of a private deployment.
     #[arg(long)]
     url: Option<String>,
@@ -54,10 +58,19 @@ pub struct Args {
     text_characters: u32,
 }
 
+/// One service by itself.
+#[derive(Debug, clap::Subcommand)]
+enum Part {
+    Notify(notify::Args),
+}
+
 /// How long stragglers may take after the last message was sent.
 const SETTLE: Duration = Duration::from_secs(15);
 
 pub async fn run(args: Args) -> Result<(), Failure> {
+    if let Some(Part::Notify(args)) = &args.part {
+        return notify::run(args).await;
+    }
     let target = Target::start(args.url.as_deref(), &args.data).await?;
     let measured = measure(&args, &target).await;
     target.stop().await;

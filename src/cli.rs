@@ -4,7 +4,7 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use parley_runtime::exit::Exit;
 
-use crate::{bench, hold, replay, token, up};
+use crate::{bench, dead_letters, hold, replay, token, up, why};
 
 /// Direct messaging for marketplaces: self-hosted, on NATS JetStream and PostgreSQL.
 ///
@@ -25,6 +25,8 @@ pub enum Command {
     Projections,
     /// Run a gateway: it serves HTTP, WebSockets and the page.
     Gateway,
+    /// Run the notifier: it tells people who are away that a message waits.
+    Notifier,
     /// Bring the database's schema up to date.
     Migrate,
     /// Create the streams and buckets that are missing, and say what is there.
@@ -35,6 +37,8 @@ pub enum Command {
     /// Compare the views with what the log makes of an empty database; 70 if they differ.
     Verify,
     Replay(replay::Args),
+    Why(why::Args),
+    DeadLetters(dead_letters::Args),
     Token(token::Args),
     Bench(bench::Args),
 }

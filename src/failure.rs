@@ -87,6 +87,16 @@ impl From<parley_commands::Error> for Failure {
     }
 }
 
+impl From<parley_notifier::Error> for Failure {
+    fn from(error: parley_notifier::Error) -> Self {
+        use parley_notifier::Error as Notifier;
+        match error {
+            Notifier::Follow(error) => error.into(),
+            Notifier::Channels(_) => Self::usage(error),
+        }
+    }
+}
+
 impl From<parley_gateway::Error> for Failure {
     fn from(error: parley_gateway::Error) -> Self {
         use parley_gateway::Error as Gateway;

@@ -3,10 +3,12 @@
 mod bench;
 mod cli;
 mod commands;
+mod dead_letters;
 mod failure;
 mod gateway;
 mod hold;
 mod migrate;
+mod notifier;
 mod projections;
 mod rebuild;
 mod replay;
@@ -15,6 +17,7 @@ mod settings;
 mod token;
 mod topology;
 mod up;
+mod why;
 
 use std::process::ExitCode;
 
@@ -73,12 +76,15 @@ fn run(command: Command) -> Result<(), Failure> {
                 Command::Commands => commands::run(env).await,
                 Command::Projections => projections::run(env).await,
                 Command::Gateway => gateway::run(env).await,
+                Command::Notifier => notifier::run(env).await,
                 Command::Migrate => migrate::run(env).await,
                 Command::Topology => topology::run(env).await,
                 Command::Hold(args) => hold::run(args, env).await,
                 Command::Rebuild => rebuild::rebuild(env).await,
                 Command::Verify => rebuild::verify(env).await,
                 Command::Replay(args) => replay::run(args, env).await,
+                Command::Why(args) => why::run(args, env).await,
+                Command::DeadLetters(args) => dead_letters::run(args, env).await,
                 Command::Bench(args) => bench::run(args).await,
                 Command::Token(args) => token::run(&args, env),
             }

@@ -1,6 +1,6 @@
 //! `parley up`: everything in one process group, ready to be tried.
 
-mod engines;
+pub mod engines;
 mod ready;
 pub mod secrets;
 mod services;
@@ -54,7 +54,7 @@ pub async fn run(args: Args, mut env: Env) -> Result<(), Failure> {
         // Dropping the start ends what it has begun.
         () = shutdown.soft().cancelled() => return Ok(()),
     };
-    let outcome = serve(&args, env, &lock, &secrets, &engines, &shutdown).await;
+    let outcome = Box::pin(serve(&args, env, &lock, &secrets, &engines, &shutdown)).await;
     engines.stop().await;
     outcome
 }

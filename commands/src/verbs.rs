@@ -233,7 +233,7 @@ fn caller(request: &ServiceRequest) -> Result<Caller, Problem> {
         .ok_or_else(|| Problem::new(Code::Unauthenticated, "the Dm-Actor header is missing"))?;
     let user_id = UserId::parse(&actor)?;
     let device_id = header(DEVICE_HEADER).map(|id| DeviceId::parse(&id)).transpose()?;
-    let actor = Actor { user_id, device_id, scope: Scope::Service };
+    let actor = Actor { user_id, device_id, scope: Scope::Service, is_discreet: false };
     Ok(Caller { actor, traceparent: header(TRACEPARENT_HEADER) })
 }
 

@@ -16,7 +16,7 @@ use support::{SHARDS, Service, ask, body, client, connection, database, numbers,
 
 fn of(user: &str, action: Action) -> AccountRequest {
     let user_id = UserId::parse(user).unwrap();
-    let actor = Actor { user_id, device_id: None, scope: Scope::User };
+    let actor = Actor { user_id, device_id: None, scope: Scope::User, is_discreet: false };
     AccountRequest::new(actor, action, None)
 }
 

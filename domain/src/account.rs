@@ -462,6 +462,7 @@ pub(crate) mod tests {
                 user_id: UserId::parse(actor).unwrap(),
                 device_id: None,
                 scope: Scope::User,
+                is_discreet: false,
             },
             time: Timestamp::from_unix_millis(NOW),
             event_id: Uuid::from_u128(7),

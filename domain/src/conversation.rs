@@ -86,6 +86,9 @@ pub struct Actor {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_id: Option<DeviceId>,
     pub scope: Scope,
+    /// Does not want others to learn how far they have read in direct conversations.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_discreet: bool,
 }
 
 /// On whose behalf the caller speaks.
@@ -597,7 +600,12 @@ pub(crate) mod tests {
     pub(crate) fn command(actor: &str, action: Action) -> Command {
         Command {
             conversation_id: ConversationId::parse("d.alice.bob").unwrap(),
-            actor: Actor { user_id: user(actor), device_id: None, scope: Scope::User },
+            actor: Actor {
+                user_id: user(actor),
+                device_id: None,
+                scope: Scope::User,
+                is_discreet: false,
+            },
             time: Timestamp::from_unix_millis(1_795_254_300_123),
             event_id: Uuid::from_u128(7),
             action,

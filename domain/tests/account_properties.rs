@@ -77,6 +77,7 @@ fn commands() -> impl Strategy<Value = Vec<Command>> {
                     user_id: UserId::parse(actor).unwrap(),
                     device_id: None,
                     scope: Scope::User,
+                    is_discreet: false,
                 },
                 time: Timestamp::from_unix_millis(n as i64),
                 event_id: Uuid::from_u128(n as u128 + 1),

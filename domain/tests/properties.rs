@@ -53,6 +53,7 @@ fn commands() -> impl Strategy<Value = Vec<Command>> {
                     user_id: UserId::parse(actor).unwrap(),
                     device_id: None,
                     scope: Scope::User,
+                    is_discreet: false,
                 },
                 time: Timestamp::from_unix_millis(n as i64),
                 event_id: Uuid::from_u128(n as u128 + 1),
@@ -224,7 +225,7 @@ fn group_commands() -> impl Strategy<Value = Vec<Command>> {
             .enumerate()
             .map(|(n, (user_id, action))| Command {
                 conversation_id: ConversationId::parse(id).unwrap(),
-                actor: Actor { user_id, device_id: None, scope: Scope::User },
+                actor: Actor { user_id, device_id: None, scope: Scope::User, is_discreet: false },
                 time: Timestamp::from_unix_millis(n as i64),
                 event_id: Uuid::from_u128(n as u128 + 1),
                 message: None,

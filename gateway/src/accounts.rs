@@ -9,7 +9,7 @@ mod privacy;
 use std::{num::NonZeroUsize, sync::Mutex, time::Duration};
 
 use lru::LruCache;
-use parley_domain::{AccountId, Event, EventData, UserId};
+use parley_domain::{AccountId, ConversationId, Event, EventData, Kind, UserId};
 use parley_nats::{
     subjects::{parse_event_subject, shard_of},
     tail::LogMessage,
@@ -154,6 +154,15 @@ impl Accounts {
         let after = self.after.get(usize::from(self.shard(&pair.shown))).copied();
         if found.version >= wished && found.checkpoint >= after.unwrap_or_default() {
             lock(&self.privacy).learn(pair, found);
+        }
+    }
+
+    /// Whether a person's cursors in this conversation are nobody else's to see: there is no such
+    /// wish in a group, where being read is what everybody goes by.
+    pub async fn is_discreet(&self, user: &UserId, conversation: &ConversationId) -> bool {
+        match conversation.kind() {
+            Kind::Direct => !self.shows_receipts(user).await,
+            Kind::Group | Kind::Channel => false,
         }
     }
 

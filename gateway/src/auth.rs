@@ -49,6 +49,7 @@ impl Identity {
             user_id: self.user_id.clone(),
             device_id: self.device_id.clone(),
             scope: self.scope,
+            is_discreet: false,
         }
     }
 }

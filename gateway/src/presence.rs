@@ -1,7 +1,7 @@
 //! Presence: who is online, and who is told.
 //!
 //! - [`local`]: who is connected to this gateway, and what the others have yet to be told; pure;
-//! - [`table`]: who is connected anywhere, as the bucket of presence tells; pure;
+//! - [`Table`]: who is connected anywhere, as the bucket of presence tells; pure;
 //! - [`access`]: who may see whose presence; [`watch`], [`watcher`], [`watchers`]: who does;
 //! - [`announce`] writes the bucket, [`follow`] reads it, [`desk`] asks the database, and
 //!   [`last_seen`] writes there when people left.
@@ -16,7 +16,6 @@ mod desk;
 mod follow;
 mod last_seen;
 pub mod local;
-pub mod table;
 pub mod watch;
 pub mod watcher;
 pub mod watchers;
@@ -30,20 +29,21 @@ use std::{
 };
 
 use parley_domain::UserId;
-use parley_nats::{Connection, Failure, connection::START_PATIENCE, presence::PresenceBucket};
+use parley_nats::{
+    Connection, Failure,
+    connection::START_PATIENCE,
+    presence::{self, PresenceBucket, Table, TableConfig},
+};
 use parley_runtime::{clock::Clock, shutdown::Shutdown};
 use sqlx::PgPool;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-pub use self::{config::PresenceConfig, table::Shown, watcher::Watcher};
-use self::{
-    last_seen::Notes,
-    local::Local,
-    table::{Table, TableConfig},
-    watchers::Onlookers,
-};
+pub use self::{config::PresenceConfig, watcher::Watcher};
+use self::{last_seen::Notes, local::Local, watchers::Onlookers};
+pub use parley_nats::presence::Shown;
+
 use crate::{
     accounts::{Accounts, Pair},
     realtime::{hub::Hub, registry::lock},
@@ -129,7 +129,7 @@ pub struct Counters {
 pub struct Gauges {
     /// People connected here.
     pub here: usize,
-    pub table: table::Size,
+    pub table: presence::Size,
     /// Sessions that watch somebody.
     pub watchers: usize,
     /// Of those, sessions that wait for the database.

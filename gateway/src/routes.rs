@@ -17,6 +17,7 @@ mod clear_title;
 mod connect;
 mod conversation;
 mod create_conversation;
+mod decisions;
 mod delete_message;
 mod delivery_cursor;
 mod dev_outbox;
@@ -118,6 +119,7 @@ fn endpoints(state: &AppState) -> Vec<Endpoint> {
         presence::endpoint(),
         devices::endpoint(),
         unlink_device::endpoint(),
+        decisions::endpoint(),
         sync::endpoint(),
         stream::endpoint(),
         connect::endpoint(),

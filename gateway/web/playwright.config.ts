@@ -8,10 +8,11 @@ if (!baseURL) throw new Error('PARLEY_URL must name a running server, for exampl
 export default defineConfig({
   testDir: 'e2e',
   outputDir: 'test-results',
-  workers: 1,
+  // Everybody in a test has a name of their own, so files do not meet.
+  workers: 2,
   // A test that only passes the second time has failed.
   retries: 0,
-  timeout: 60_000,
+  timeout: 40_000,
   expect: { timeout: 15_000 },
   reporter: 'list',
   use: {

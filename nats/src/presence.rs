@@ -6,6 +6,11 @@
 //! cost no round trip; whoever writes follows the bucket, and sees what did not arrive. The server
 //! forgets whatever was not written again for [`MAX_AGE`]: what dead gateways left needs no
 //! cleaning up.
+//!
+//! [`Table`] is what the entries come to, [`Reader`] takes them in.
+
+mod reader;
+mod table;
 
 use std::time::Duration;
 
@@ -20,6 +25,11 @@ use crate::{
     Connection, Failure,
     subjects::{PRESENCE_BUCKET, PresenceKey, parse_presence_subject, presence_subject},
     topology,
+};
+
+pub use self::{
+    reader::Reader,
+    table::{Shown, Size, Table, TableConfig},
 };
 
 /// How long the server keeps an entry that is not written again.

@@ -32,7 +32,7 @@ pub struct Links {
 }
 
 /// How long links work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Settings {
     pub unsubscribe_ttl: Duration,
     pub verify_ttl: Duration,

@@ -4,6 +4,7 @@
 //! - [`queries`]: what the gateway asks.
 //! - [`load`]: a conversation's or account's state for the commands, exactly the fold of its events.
 //! - [`apply`]: a batch of the log into all views, with its checkpoint.
+//! - [`elected`]: work on a shard that one process does at a time.
 //! - [`run`]: a projector a shard, elected, following the log.
 //! - [`erasure`]: what has to be erased from the log; [`holds`]: what must not be.
 //! - [`rebuild`]: the views made anew from the log, to replace them or to compare.
@@ -18,11 +19,12 @@ pub mod apply;
 pub mod checkpoint;
 mod config;
 mod database;
+pub mod elected;
 pub mod erasure;
 mod failure;
 pub mod holds;
 pub mod load;
-mod number;
+pub mod number;
 pub mod queries;
 pub mod rebuild;
 mod runner;

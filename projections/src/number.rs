@@ -2,8 +2,11 @@
 
 use crate::Failure;
 
-/// For storing: errors with [`Failure::TooLarge`] rather than storing another number.
-pub(crate) fn to_sql(number: u64) -> Result<i64, Failure> {
+/// For storing.
+///
+/// # Errors
+/// With [`Failure::TooLarge`], rather than storing another number.
+pub fn to_sql(number: u64) -> Result<i64, Failure> {
     i64::try_from(number).map_err(|_| Failure::TooLarge(number))
 }
 
@@ -12,7 +15,11 @@ pub(crate) fn bound(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-pub(crate) fn from_sql(number: i64) -> Result<u64, Failure> {
+/// As it was stored.
+///
+/// # Errors
+/// If it is negative, which [`to_sql`] never makes.
+pub fn from_sql(number: i64) -> Result<u64, Failure> {
     u64::try_from(number).map_err(|_| Failure::corrupt("number", "it is negative"))
 }
 

@@ -3,6 +3,7 @@
 mod account;
 mod blocks;
 mod crowd;
+mod dead_letters;
 mod devices;
 mod expired;
 mod history;
@@ -19,6 +20,7 @@ pub use account::{
 };
 pub use blocks::blocks;
 pub use crowd::{Crowd, crowds};
+pub use dead_letters::{DeadEvent, dead_letters};
 pub use devices::{AccountDevices, Standing, devices, standing};
 pub use expired::{Expired, expired};
 pub use history::{HistoryPage, MAX_HISTORY_MESSAGES, Page, history};

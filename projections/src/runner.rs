@@ -1,6 +1,5 @@
 //! The projectors: one a shard at any time, whichever process it runs in.
 
-mod election;
 mod projector;
 
 use std::sync::Arc;
@@ -8,7 +7,10 @@ use std::sync::Arc;
 use parley_runtime::shutdown::Shutdown;
 use tokio::task::JoinSet;
 
-use crate::{Config, Failure};
+use crate::{
+    Config, Failure,
+    elected::{Candidate, Role},
+};
 use projector::Projector;
 
 /// Why projecting cannot go on; what may pass by itself is waited for instead.
@@ -44,11 +46,12 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     }
     // If one of them cannot go on, the others are not left running alone.
     let stop = shutdown.soft().child_token();
-    let config = Arc::new(config);
+    let (config, nats) = (Arc::new(config), Arc::new(nats));
     let mut projectors = JoinSet::new();
     for shard in 0..config.shards {
-        let projector = Projector::new(shard, Arc::clone(&config), nats.clone(), stop.clone())?;
-        projectors.spawn(projector.run());
+        let candidate = Candidate::new(Role::Projector, shard, &config.database_url, stop.clone())?;
+        let projector = Projector::new(shard, Arc::clone(&config), Arc::clone(&nats), stop.clone());
+        projectors.spawn(candidate.run(projector));
     }
     let mut result = Ok(());
     while let Some(ended) = tokio::select! {

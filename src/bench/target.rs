@@ -101,7 +101,7 @@ impl Target {
 const MARK: &str = "made-by-parley-bench";
 
 /// An empty data directory of the bench's own.
-fn prepare(data: &Path) -> Result<(), Failure> {
+pub(super) fn prepare(data: &Path) -> Result<(), Failure> {
     empty(data)?;
     fs::create_dir_all(data)
         .and_then(|()| fs::write(data.join(MARK), ""))
@@ -109,7 +109,7 @@ fn prepare(data: &Path) -> Result<(), Failure> {
 }
 
 /// Removes what an earlier bench left, and nothing else: never the data of a deployment.
-fn empty(data: &Path) -> Result<(), Failure> {
+pub(super) fn empty(data: &Path) -> Result<(), Failure> {
     let refuse = |why: String| Failure::usage(format!("{}: {why}", data.display()));
     let is_ours = data.join(MARK).exists();
     let has_entries = match fs::read_dir(data) {

@@ -15,6 +15,7 @@ pub struct Services {
     commands: parley_commands::Config,
     projections: parley_projections::Config,
     gateway: parley_gateway::Config,
+    notifier: parley_notifier::Config,
 }
 
 impl Services {
@@ -40,6 +41,7 @@ impl Services {
             commands: parley_commands::Config::from_env(&mut env),
             projections: parley_projections::Config::from_env(&mut env),
             gateway: parley_gateway::Config::from_env(&mut env),
+            notifier: parley_notifier::Config::from_env(&mut env),
         };
         env.finish().map(|()| services)
     }
@@ -61,6 +63,8 @@ impl Services {
         running.spawn(async { (Part::Core, commands.await.map_err(Failure::from)) });
         let projections = Box::pin(parley_projections::run(self.projections, core.clone()));
         running.spawn(async { (Part::Core, projections.await.map_err(Failure::from)) });
+        let notifier = Box::pin(parley_notifier::run(self.notifier, core.clone()));
+        running.spawn(async { (Part::Core, notifier.await.map_err(Failure::from)) });
         let gateway = Box::pin(parley_gateway::run(self.gateway, shutdown.clone()));
         let edge = shutdown.clone();
         running.spawn(async move {

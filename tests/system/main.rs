@@ -16,6 +16,7 @@ mod messages;
 mod missed;
 mod model;
 mod network;
+mod notify;
 mod operators;
 mod outages;
 mod page;

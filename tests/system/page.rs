@@ -32,8 +32,8 @@ async fn the_page_works_in_a_browser() {
         .env("CI", "1")
         .kill_on_drop(true)
         .output();
-    let output = tokio::time::timeout(Duration::from_secs(300), run).await;
-    let output = output.expect("the page's tests end within 300 s").unwrap();
+    let output = tokio::time::timeout(Duration::from_secs(420), run).await;
+    let output = output.expect("the page's tests end within 420 s").unwrap();
     assert!(
         output.status.success(),
         "{}\n{}\n{}",

@@ -58,7 +58,12 @@ async fn expire(tidy: &Tidy, due: Expired) -> Result<bool, Problem> {
     let Expired { conversation_id, conversation_seq, sender_id, .. } = due;
     let request = Request {
         conversation_id,
-        actor: Actor { user_id: sender_id, device_id: None, scope: Scope::Service },
+        actor: Actor {
+            user_id: sender_id,
+            device_id: None,
+            scope: Scope::Service,
+            is_discreet: false,
+        },
         action: Action::ExpireMessage { conversation_seq },
         traceparent: None,
     };

@@ -79,7 +79,12 @@ pub fn send(conversation: &str, sender: &str, name: &str, text: &str) -> Request
 pub fn request(conversation: &str, user: &str, action: Action) -> Request {
     Request {
         conversation_id: ConversationId::parse(conversation).unwrap(),
-        actor: Actor { user_id: UserId::parse(user).unwrap(), device_id: None, scope: Scope::User },
+        actor: Actor {
+            user_id: UserId::parse(user).unwrap(),
+            device_id: None,
+            scope: Scope::User,
+            is_discreet: false,
+        },
         action,
         traceparent: None,
     }

@@ -30,12 +30,13 @@ impl Conversation {
 
     /// `None` in a channel: its readers, any number of them, keep their cursors in their own accounts.
     fn moved(&self, command: &Command, known: u64, through_seq: u64) -> Option<CursorMoved> {
-        let is_kept = match command.conversation_id.kind() {
-            Kind::Direct | Kind::Group => true,
-            Kind::Channel => false,
+        let (is_kept, may_hide) = match command.conversation_id.kind() {
+            Kind::Direct => (true, true),
+            Kind::Group => (true, false),
+            Kind::Channel => (false, false),
         };
         let user_id = command.actor.user_id.clone();
-        let hidden = !self.blocked_by.is_empty();
+        let hidden = may_hide && (command.actor.is_discreet || !self.blocked_by.is_empty());
         (is_kept && through_seq > known).then_some(CursorMoved { user_id, through_seq, hidden })
     }
 
@@ -51,7 +52,7 @@ impl Conversation {
 mod tests {
     use super::super::{
         Action, Answer, Cursor,
-        tests::{CHANNEL, command, create, given, inside, send, user},
+        tests::{CHANNEL, GROUP, command, create, given, inside, send, user},
     };
     use super::*;
 
@@ -80,6 +81,28 @@ mod tests {
             );
         }
         assert!(matches!(state.decide(&delivered(3)), Ok(Some(_))));
+    }
+
+    #[test]
+    fn a_discreet_persons_cursors_are_hidden_from_the_other_and_not_from_a_group() {
+        let discreet = |mut command: Command| {
+            command.actor.is_discreet = true;
+            command
+        };
+        let hidden = |state: &Conversation, command: &Command| match state.decide(command) {
+            Ok(Some(event)) => match event.data {
+                EventData::CursorRead(moved) | EventData::CursorDelivered(moved) => moved.hidden,
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        };
+        let state = given(&[send("alice", "1", "a")]);
+        assert!(!hidden(&state, &read(1)));
+        assert!(hidden(&state, &discreet(read(1))));
+        assert!(hidden(&state, &discreet(delivered(1))));
+        let group =
+            given(&[create(GROUP, "alice", &["bob"]), inside(GROUP, send("alice", "1", "a"))]);
+        assert!(!hidden(&group, &discreet(inside(GROUP, read(1)))));
     }
 
     #[test]

@@ -14,7 +14,12 @@ fn message(settings: account::Settings) -> LogMessage {
     let account_id = AccountId::of(&user("ann"));
     let command = account::Command {
         account_id: account_id.clone(),
-        actor: Actor { user_id: user("ann"), device_id: None, scope: Scope::User },
+        actor: Actor {
+            user_id: user("ann"),
+            device_id: None,
+            scope: Scope::User,
+            is_discreet: false,
+        },
         time: Timestamp::default(),
         event_id: Uuid::nil(),
         action: account::Action::SetPreferences { settings },

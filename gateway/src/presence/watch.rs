@@ -9,7 +9,7 @@ use std::sync::{
 use parley_domain::{Timestamp, UserId};
 use tokio::sync::Notify;
 
-use super::{Sight, access::Access, table::Shown};
+use super::{Shown, Sight, access::Access};
 use crate::realtime::{
     protocol::{self, Frame},
     registry::lock,

@@ -230,7 +230,7 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{Sight, access::Access, table::Shown},
+        super::{Shown, Sight, access::Access},
         *,
     };
 

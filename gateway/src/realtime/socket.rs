@@ -17,7 +17,7 @@ use std::{
 use axum::response::Response;
 use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt, stream::FuturesUnordered};
 use parley_commands::Request;
-use parley_domain::{Answer, ConversationId, UserId};
+use parley_domain::{Action, Answer, ConversationId, UserId};
 use rand::Rng;
 use tokio::time::{sleep_until, timeout};
 use tokio_tungstenite::tungstenite::{Error, Message, protocol::CloseFrame};
@@ -34,7 +34,6 @@ use crate::{
     auth::{AuthError, Identity},
     devices::Watch,
     presence::{Arrival, Watcher},
-    rates::Commands,
 };
 
 /// How long a client has to answer a close.
@@ -128,7 +127,7 @@ async fn live<S>(
                         })
                     }));
                 }
-                Effect::Run(run) => commands.push(Box::pin(execute(&shared.commands, *run))),
+                Effect::Run(run) => commands.push(Box::pin(execute(shared, *run))),
                 Effect::NoteEnds(shards) => {
                     let (hub, nats) = (shared.hub.clone(), shared.nats.clone());
                     asking = Some(Box::pin(async move {
@@ -321,16 +320,20 @@ fn reason(error: AuthError) -> &'static str {
 }
 
 async fn execute(
-    commands: &Commands,
-    (ticket, command): (Ticket, Command),
+    shared: &Shared,
+    (ticket, mut command): (Ticket, Command),
 ) -> (Ticket, Result<Answer, Refused>) {
+    if matches!(command.action, Action::MarkRead { .. } | Action::MarkDelivered { .. }) {
+        let (user, conversation) = (&command.actor.user_id, &ticket.conversation_id);
+        command.actor.is_discreet = shared.accounts.is_discreet(user, conversation).await;
+    }
     let request = Request {
         conversation_id: ticket.conversation_id.clone(),
         actor: command.actor,
         action: command.action,
         traceparent: None,
     };
-    let result = commands.execute(request).await.map_err(|problem| Refused {
+    let result = shared.commands.execute(request).await.map_err(|problem| Refused {
         code: problem.code.as_str().into(),
         message: problem.detail.into(),
         retry_after_ms: problem.retry_after_ms.unwrap_or_default(),

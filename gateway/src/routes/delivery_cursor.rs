@@ -33,9 +33,11 @@ async fn delivered(
 ) -> Result<Json<DeliveryCursorMoved>, ApiError> {
     let Member { caller, conversation_id } = member;
     let device_id = device(&caller, body.device_id.as_deref())?;
+    let is_discreet =
+        state.realtime.accounts().is_discreet(&caller.user_id, &conversation_id).await;
     let request = Request {
         conversation_id,
-        actor: Actor { device_id, ..caller.actor() },
+        actor: Actor { device_id, is_discreet, ..caller.actor() },
         action: Action::MarkDelivered { through_seq: body.delivered_through_seq },
         traceparent,
     };

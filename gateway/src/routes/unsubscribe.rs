@@ -94,7 +94,7 @@ fn read(state: &AppState, token: &str) -> Result<Unsubscribe, BadLink> {
 async fn turn_off(state: &AppState, unsubscribe: Unsubscribe) -> Result<(), ApiError> {
     let Unsubscribe { user_id, channel, conversation_id } = unsubscribe;
     let action = Action::Unsubscribe { channel: channel.into(), conversation_id };
-    let actor = Actor { user_id, device_id: None, scope: Scope::User };
+    let actor = Actor { user_id, device_id: None, scope: Scope::User, is_discreet: false };
     state.commands.execute(AccountRequest::new(actor, action, None)).await?;
     Ok(())
 }

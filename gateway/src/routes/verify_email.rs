@@ -108,7 +108,7 @@ async fn confirm(
     if !is_it {
         return Ok(Err(BadLink::Expired));
     }
-    let actor = Actor { user_id, device_id: None, scope: Scope::User };
+    let actor = Actor { user_id, device_id: None, scope: Scope::User, is_discreet: false };
     let action = Action::VerifyEndpoint { endpoint_id };
     state.commands.execute(AccountRequest::new(actor, action, None)).await?;
     Ok(Ok(()))

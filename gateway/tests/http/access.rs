@@ -18,6 +18,7 @@ type Statuses = [u16; 5];
 const READ: Statuses = [404, 200, 200, 200, 200];
 const TAKE_PART: Statuses = [404, 404, 200, 200, 200];
 const LEAD: Statuses = [404, 404, 403, 200, 200];
+const SENDER: Statuses = [404, 404, 403, 403, 200];
 const NOBODY: Statuses = [404, 404, 403, 403, 403];
 
 enum Access {
@@ -32,9 +33,12 @@ enum Access {
         /// For either of the two; a stranger is answered 404.
         direct: u16,
     },
+    /// For those who take part, but only its sender may: the one who owns the conversation, or
+    /// began it.
+    Sender(fn() -> Value),
 }
 
-use Access::{Conversation, Open, Own};
+use Access::{Conversation, Open, Own, Sender};
 
 fn no_body() -> Value {
     Value::Null
@@ -68,6 +72,10 @@ fn delivered() -> Value {
     json!({"deliveredThroughSeq": 1})
 }
 
+fn edit() -> Value {
+    json!({"body": {"kind": "text", "text": "hello"}})
+}
+
 fn both(body: fn() -> Value, statuses: Statuses, direct: u16) -> Access {
     Conversation { body, group: statuses, channel: statuses, direct }
 }
@@ -76,6 +84,8 @@ fn table() -> Vec<(&'static str, &'static str, Access)> {
     let id = "/v1/conversations/{id}";
     let messages = "/v1/conversations/{id}/messages";
     let member = "/v1/conversations/{id}/members/{userId}";
+    let one = "/v1/conversations/{id}/messages/{seq}";
+    let reaction = "/v1/conversations/{id}/messages/{seq}/reactions/{emoji}";
     let send = Conversation {
         body: message,
         group: [404, 404, 202, 202, 202],
@@ -86,6 +96,10 @@ fn table() -> Vec<(&'static str, &'static str, Access)> {
         ("GET", id, both(no_body, READ, 200)),
         ("GET", messages, both(no_body, READ, 200)),
         ("POST", messages, send),
+        ("PATCH", one, Sender(edit)),
+        ("DELETE", one, Sender(no_body)),
+        ("PUT", reaction, both(no_body, TAKE_PART, 200)),
+        ("DELETE", reaction, both(no_body, TAKE_PART, 200)),
         ("POST", "/v1/conversations/{id}/read-cursors", both(read, TAKE_PART, 200)),
         ("POST", "/v1/conversations/{id}/delivery-cursors", both(delivered, TAKE_PART, 200)),
         ("GET", "/v1/conversations/{id}/receipts/{seq}", both(no_body, TAKE_PART, 200)),
@@ -115,6 +129,8 @@ fn table() -> Vec<(&'static str, &'static str, Access)> {
         ("GET", "/v1/notification-endpoints", Own),
         ("POST", "/v1/notification-endpoints", Own),
         ("DELETE", "/v1/notification-endpoints/{endpointId}", Own),
+        ("POST", "/v1/notification-endpoints/{endpointId}/verify", Own),
+        ("GET", "/v1/notifications/decisions", Own),
         ("POST", "/v1/conversations/direct", Own),
         ("GET", "/v1/conversations", Own),
         ("GET", "/v1/blocks", Own),
@@ -131,6 +147,12 @@ fn table() -> Vec<(&'static str, &'static str, Access)> {
         ("GET", "/metrics", Open),
         ("GET", "/openapi.json", Open),
         ("POST", "/dev/token", Open),
+        ("GET", "/dev/outbox", Open),
+        // Their tokens say whose they are.
+        ("GET", "/v1/notification-endpoints/verify", Open),
+        ("POST", "/v1/notification-endpoints/verify", Open),
+        ("GET", "/v1/unsubscribe", Open),
+        ("POST", "/v1/unsubscribe", Open),
     ]
 }
 
@@ -160,14 +182,18 @@ async fn make(world: &World, kind: &str, tag: &str) -> String {
 }
 
 fn filled(path: &str, id: &str, user: &str) -> String {
-    path.replace("{id}", id).replace("{seq}", "1").replace("{userId}", user)
+    path.replace("{id}", id)
+        .replace("{seq}", "1")
+        .replace("{userId}", user)
+        .replace("{emoji}", "%F0%9F%91%8D")
 }
 
-fn code_of(status: u16) -> &'static str {
-    match status {
-        404 => "not_found",
-        403 => "forbidden",
-        other => panic!("not a refusal of the table: {other}"),
+fn code_of(status: u16, is_senders: bool) -> &'static str {
+    match (status, is_senders) {
+        (404, _) => "not_found",
+        (403, false) => "forbidden",
+        (403, true) => "not_sender",
+        (other, _) => panic!("not a refusal of the table: {other}"),
     }
 }
 
@@ -189,7 +215,11 @@ async fn every_route_has_its_row() {
         .collect();
     assert_eq!(described, rows);
     for (path, access) in table().iter().map(|(_, path, access)| (*path, access)) {
-        assert_eq!(path.contains("{id}"), matches!(access, Conversation { .. }), "{path}");
+        assert_eq!(
+            path.contains("{id}"),
+            matches!(access, Conversation { .. } | Sender(_)),
+            "{path}"
+        );
     }
 }
 
@@ -199,7 +229,7 @@ async fn without_signing_in_there_is_nothing() {
         let answer = world().send(method, &filled(path, "d.a.b", "a"), "", &json!({})).await;
         match access {
             Open => assert_ne!(answer.status, 401, "{method} {path}"),
-            Own | Conversation { .. } => answer.refused(401, "unauthenticated"),
+            Own | Conversation { .. } | Sender(_) => answer.refused(401, "unauthenticated"),
         }
     }
 }
@@ -207,8 +237,12 @@ async fn without_signing_in_there_is_nothing() {
 async fn everybody_tries(kind: &str, tag: &str) {
     let world = world();
     for (n, (method, path, access)) in table().into_iter().enumerate() {
-        let Conversation { body, group, channel, .. } = access else { continue };
-        let statuses = if kind == "group" { group } else { channel };
+        let (body, statuses, is_senders) = match access {
+            Conversation { body, group, .. } if kind == "group" => (body, group, false),
+            Conversation { body, channel, .. } => (body, channel, false),
+            Sender(body) => (body, SENDER, true),
+            Open | Own => continue,
+        };
         let tag = format!("{tag}{n}");
         let id = make(world, kind, &tag).await;
         for (who, status) in PEOPLE.into_iter().zip(statuses) {
@@ -224,7 +258,7 @@ async fn everybody_tries(kind: &str, tag: &str) {
             if status < 400 {
                 assert_eq!(answer.status, status, "{method} {path} as {who}: {answer:?}");
             } else {
-                let expected = (status, code_of(status).to_owned());
+                let expected = (status, code_of(status, is_senders).to_owned());
                 assert_eq!(answer.problem(), expected, "{method} {path} as {who}");
             }
         }
@@ -245,7 +279,12 @@ async fn in_a_channel_everybody_may_do_what_the_table_says() {
 async fn in_a_direct_conversation_there_are_two_and_nobody_else() {
     let world = world();
     for (n, (method, path, access)) in table().into_iter().enumerate() {
-        let Conversation { body, direct, .. } = access else { continue };
+        let (body, direct) = match access {
+            Conversation { body, direct, .. } => (body, [direct; 2]),
+            Sender(body) => (body, [403, 200]),
+            Open | Own => continue,
+        };
+        let is_senders = direct[0] != direct[1];
         let (one, other) = (format!("acd{n}_a"), format!("acd{n}_b"));
         let id = format!("d.{one}.{other}");
         let first = json!({"clientMessageId": "first", "body": {"kind": "text", "text": "hi"}});
@@ -254,14 +293,14 @@ async fn in_a_direct_conversation_there_are_two_and_nobody_else() {
         world.get_until(&format!("/v1/conversations/{id}"), &one, shown).await;
         let path = filled(path, &id, "somebody");
         world.send(method, &path, "acd_stranger", &body()).await.refused(404, "not_found");
-        for caller in [&one, &other] {
+        for (caller, direct) in [&other, &one].into_iter().zip(direct) {
             let answer = world.send(method, &path, caller, &body()).await;
             if direct < 400 {
                 assert_eq!(answer.status, direct, "{method} {path}: {answer:?}");
             } else {
                 assert_eq!(
                     answer.problem(),
-                    (direct, code_of(direct).to_owned()),
+                    (direct, code_of(direct, is_senders).to_owned()),
                     "{method} {path}"
                 );
             }

@@ -28,6 +28,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("POST", "/v1/conversations/{id}/read-cursors"),
     ("POST", "/v1/conversations/{id}/delivery-cursors"),
     ("GET", "/v1/conversations/{id}/receipts/{seq}"),
+    ("GET", "/v1/notifications/decisions"),
     ("GET", "/v1/presence"),
     ("GET", "/v1/devices"),
     ("DELETE", "/v1/devices/{deviceId}"),

@@ -27,7 +27,8 @@ fn id(user: &str) -> UserId {
 async fn pending(world: &World, user: &str, address: Address) -> String {
     let nats = parley_nats::connect(&world.nats().url(), "test").await.unwrap();
     let client = Client::new(nats, 2, parley_commands::config::client(&mut Env::default()));
-    let actor = Actor { user_id: id(user), device_id: None, scope: Scope::Service };
+    let actor =
+        Actor { user_id: id(user), device_id: None, scope: Scope::Service, is_discreet: false };
     let action = Action::AddEndpoint { address, verified: false };
     let answer = client.execute(AccountRequest::new(actor, action, None)).await.unwrap();
     let AccountAnswer::Endpoint { endpoint_id, .. } = answer else { panic!("{answer:?}") };

@@ -145,3 +145,37 @@ async fn who_is_watched_decides_who_watches() {
     there.shutdown().begin();
     later.shutdown().begin();
 }
+
+#[tokio::test]
+async fn who_shows_no_receipts_reads_unseen_and_sees_their_own() {
+    let world = world();
+    acquaint(world, "hanno", "ivy").await;
+    done(world, "PUT", "/v1/settings", "ivy", &json!({"readReceipts": false})).await;
+    let mut hugo = Client::open(world, "hanno", "phone").await;
+    let mut ivy = Client::open(world, "ivy", "phone").await;
+    let mut tablet = Client::open(world, "ivy", "tablet").await;
+    let id = "d.hanno.ivy";
+    // By HTTP and by socket.
+    let delivered = json!({"deviceId": "phone", "deliveredThroughSeq": 1});
+    let path = format!("/v1/conversations/{id}/delivery-cursors");
+    world.post(&path, "ivy", &delivered).await.ok(200);
+    ivy.say(&json!({"type": "cursor.read", "ref": "r", "conversationId": id, "throughSeq": 1}))
+        .await;
+    for (kind, through) in [("cursor.delivered", 1), ("cursor.read", 1)] {
+        let (own, _) = event(&mut tablet, kind).await;
+        assert_eq!(
+            (&own["data"]["throughSeq"], &own["data"]["hidden"]),
+            (&json!(through), &json!(true))
+        );
+        let (shown, _) = event(&mut hugo, kind).await;
+        assert_eq!(shown["data"], json!({"userId": "ivy", "throughSeq": 0}));
+        assert_eq!(shown["version"], own["version"]);
+    }
+    let path = format!("/v1/conversations/{id}");
+    let own = world.get_until(&path, "ivy", |found| found["readSeq"] == 1).await;
+    let shown = world.get(&path, "hanno").await.ok(200);
+    assert_eq!((&shown["version"], &shown["peerReadSeq"]), (&own["version"], &json!(0)));
+    assert_eq!(shown["peerDeliveredSeq"], 0);
+    let receipts = world.get(&format!("{path}/receipts/1"), "hanno").await.ok(200);
+    assert_eq!((&receipts["readBy"], &receipts["deliveredTo"]), (&json!([]), &json!([])));
+}

@@ -7,9 +7,9 @@ use crate::{client::Client, support::world};
 #[tokio::test]
 async fn changes_are_acknowledged_and_reach_everybody() {
     let world = world();
-    let mut fred = Client::open(world, "fred", "d").await;
-    let mut gina = Client::open(world, "gina", "d").await;
-    let id = "d.fred.gina";
+    let mut fred = Client::open(world, "felix", "d").await;
+    let mut gina = Client::open(world, "greta", "d").await;
+    let id = "d.felix.greta";
     fred.send_message(id, "c-1", "secret").await;
     gina.until_message().await;
     let frame = |kind: &str, more: serde_json::Value| {

@@ -76,6 +76,8 @@ async fn a_slow_reader_is_let_go_and_loses_nothing() {
         ("PARLEY_SOCKET_OUTBOUND_BYTES", "65536"),
         ("PARLEY_RING_BYTES", "1048576"),
         ("PARLEY_SOCKET_BURST_FRAMES", "100000"),
+        // It is let go for what waits, however slow this machine is.
+        ("PARLEY_SOCKET_WRITE_TIMEOUT_MILLIS", "120000"),
     ];
     let world = World::start_with(&database, &tight).await;
     let mut slow = Client::connect_with(&world, &[], Some(4_096)).await;

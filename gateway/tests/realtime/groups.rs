@@ -134,15 +134,15 @@ async fn a_gateway_that_comes_later_finds_out_who_is_in() {
 #[tokio::test]
 async fn a_channels_readers_hear_its_owner() {
     let world = world();
-    let channel = create(world, "channel", &["hugo"]).await;
-    let mut ines = Client::open(world, "ines", "d").await;
-    add(world, &channel, "ines", "ines").await;
+    let channel = create(world, "channel", &["hal"]).await;
+    let mut ines = Client::open(world, "isa", "d").await;
+    add(world, &channel, "isa", "isa").await;
     ines.until_frame(|frame| frame["event"]["type"] == "member.added").await;
-    send(world, &channel, "hugo", "news").await;
+    send(world, &channel, "hal", "news").await;
     until_text(&mut ines, "news").await;
     // No presence: a channel makes no acquaintances.
-    let mut hugo = Client::open(world, "hugo", "d").await;
-    hugo.say(&json!({"type":"presence.watch","userIds":["ines"]})).await;
+    let mut hugo = Client::open(world, "hal", "d").await;
+    hugo.say(&json!({"type":"presence.watch","userIds":["isa"]})).await;
     let watched = tokio::time::timeout(Duration::from_secs(1), hugo.until("presence")).await;
     assert!(watched.is_err(), "{watched:?}");
 }

@@ -93,6 +93,7 @@ for (const { over, block } of [
     await alice.writes('five');
     await alice.sees('five', 'sending');
     await bob.writes('six');
+    await bob.sees('six', 'sent');
     await alice.context.setOffline(false);
     await alice.sees('five', 'read');
     await alice.sees('six', 'received');

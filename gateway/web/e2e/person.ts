@@ -48,13 +48,74 @@ export class Person {
     await expect(this.page.getByTestId('composer')).toBeVisible();
   }
 
-  conversation(other: Person): Locator {
+  /** In the list; a string is the title of a group or channel. */
+  conversation(other: Person | string): Locator {
+    if (typeof other === 'string') return this.page.getByTestId('conversation-item').filter({ hasText: other });
     return this.page.locator(`[data-testid="conversation-item"][data-conversation-id="${conversationId(this, other)}"]`);
   }
 
-  async opens(other: Person): Promise<void> {
+  async opens(other: Person | string): Promise<void> {
     await this.conversation(other).click();
-    await expect(this.page.getByTestId('composer')).toBeVisible();
+    await expect(this.conversation(other)).toHaveAttribute('aria-current', 'page');
+    await expect(this.page.getByRole('log')).toBeVisible();
+  }
+
+  /** A group or channel of one's own, open. */
+  async creates(kind: 'group' | 'channel', title: string, people: readonly Person[]): Promise<void> {
+    await this.page.getByTestId('new-group').click();
+    await this.page.getByTestId(`kind-${kind}`).check({ force: true });
+    await this.page.getByTestId('group-title').fill(title);
+    for (const person of people) {
+      await this.page.getByTestId('group-person').fill(person.userId);
+      await this.page.getByTestId('group-person').press('Enter');
+    }
+    await this.page.getByTestId('group-create').click();
+    await expect(this.page.getByTestId('conversation-title')).toHaveText(title);
+  }
+
+  /** How far this person has read, by the server's word. */
+  async readSeq(other: Person): Promise<number> {
+    return this.page.evaluate(async (id) => {
+      const { sessionToken } = JSON.parse(sessionStorage.getItem('parley.session') ?? '{}');
+      const answer = await fetch(`v1/conversations/${id}`, { headers: { Authorization: `Bearer ${sessionToken}` } });
+      return Number((await answer.json()).readSeq);
+    }, conversationId(this, other));
+  }
+
+  /** From the menu of the open conversation. */
+  async chooses(item: string): Promise<void> {
+    await this.page.getByTestId('conversation-menu').click();
+    await this.page.getByTestId(`menu-${item}`).click();
+  }
+
+  /** From the menu of a message. */
+  async acts(words: string, action: string): Promise<void> {
+    await this.menuOf(words);
+    await this.page.getByTestId(`action-${action}`).click();
+  }
+
+  async reacts(words: string, emoji: string): Promise<void> {
+    await this.menuOf(words);
+    await this.page.locator(`[data-testid="react"][data-emoji="${emoji}"]`).click();
+  }
+
+  private async menuOf(words: string): Promise<void> {
+    await this.message(words).hover();
+    await this.message(words).getByTestId('message-more').click();
+  }
+
+  /** The question that was just asked. */
+  async confirms(): Promise<void> {
+    await this.page.getByTestId('confirm-yes').click();
+  }
+
+  member(other: Person): Locator {
+    return this.page.locator(`[data-testid="member"][data-user="${other.userId}"]`);
+  }
+
+  async closesDialog(): Promise<void> {
+    await this.page.keyboard.press('Escape');
+    await expect(this.page.locator('dialog')).toHaveCount(0);
   }
 
   /** What the open conversation says of the other person. */

@@ -46,4 +46,13 @@ pub const VIEWS: &[View] = &[
 ];
 
 /// Every other table: what the log does not have, and a rebuild leaves alone.
-pub const KEPT: &[&str] = &["_sqlx_migrations", "last_seen", "holds"];
+pub const KEPT: &[&str] = &[
+    "_sqlx_migrations",
+    "dead_endpoints",
+    "holds",
+    "last_seen",
+    "notification_checkpoints",
+    "notification_deliveries",
+    "notification_events",
+    "notification_timers",
+];

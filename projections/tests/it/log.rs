@@ -68,7 +68,12 @@ impl Log {
         let position = self.last() + 1;
         let command = Command {
             conversation_id: id.clone(),
-            actor: Actor { user_id: user(actor), device_id: None, scope: Scope::User },
+            actor: Actor {
+                user_id: user(actor),
+                device_id: None,
+                scope: Scope::User,
+                is_discreet: false,
+            },
             time: Self::time_of(position),
             event_id: Uuid::from_u128(u128::from(position)),
             action,
@@ -88,7 +93,12 @@ impl Log {
         let id = account(name);
         let command = account::Command {
             account_id: id.clone(),
-            actor: Actor { user_id: user(name), device_id: None, scope: Scope::User },
+            actor: Actor {
+                user_id: user(name),
+                device_id: None,
+                scope: Scope::User,
+                is_discreet: false,
+            },
             time: Self::time_of(position),
             event_id: Uuid::from_u128(u128::from(position)),
             action,

@@ -54,6 +54,16 @@ impl Deployment {
         deployment
     }
 
+    /// Where the services run.
+    pub fn dir(&self) -> &std::path::Path {
+        self.scratch.path()
+    }
+
+    /// The database, to look into.
+    pub async fn pool(&self) -> sqlx::PgPool {
+        sqlx::PgPool::connect(&self.postgres.url()).await.unwrap()
+    }
+
     /// Starts a service by the name of its subcommand; returns at once.
     pub async fn service(&self, name: &str) -> Service {
         self.service_with(name, &[]).await

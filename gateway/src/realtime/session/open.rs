@@ -50,7 +50,12 @@ impl Open {
     pub(super) fn new(who: Who, device_id: DeviceId, feed: Feed, now: Instant) -> Self {
         Self {
             registration: who.registration,
-            actor: Actor { user_id: who.user_id, device_id: Some(device_id), scope: who.scope },
+            actor: Actor {
+                user_id: who.user_id,
+                device_id: Some(device_id),
+                scope: who.scope,
+                is_discreet: false,
+            },
             expires_at: who.expires_at,
             feed,
             catch_up: CatchUp::default(),

@@ -1,24 +1,32 @@
 // The page's one object: it owns the state and lets frames, HTTP answers and people change it
 // only through `apply`.
 
-import { ApiError, createDirect, devToken, getHistory, getSummary, isThere, postCursor, postMessage } from './api';
+import { devToken } from './api/session';
+import { isThere, postCursor, postMessage } from './api/talk';
+import { Actions } from './actions';
 import type { Ending } from './closes';
+import { Compose } from './compose.svelte';
 import { Connection, type Link } from './connection';
 import { CursorReports } from './cursors';
+import { Drafts } from './drafts.svelte';
+import { Ends } from './ends';
+import { Histories } from './histories.svelte';
+import type { Host } from './host';
 import { Outbox, type OutboxItem } from './outbox';
+import { Own } from './own';
 import { People } from './people.svelte';
 import type { ClientFrame, ServerFrame } from './protocol';
+import { Renewal } from './renewal';
 import { Sessions, type Signed } from './session';
 import { browserStore, readJson } from './storage';
 import { apply } from './store/apply';
-import { shownMessages } from './store/messages';
-import { hasOwnMessage, inbox, needsHistory, peerOf } from './store/select';
+import { nextMoment } from './store/moment';
+import { hasOwnMessage, inbox, peerOf } from './store/select';
 import { initialState, type Input, type State } from './store/state';
 import { recalled } from './transport/chooser';
 import { HttpCommands } from './transport/commands';
 import { openTransport, type Tab } from './transport/open';
 
-const HISTORY_LIMIT = 50;
 const SYNC_EVERY_MS = 1_000;
 const DEFAULT_PAUSE_MS = 2_000;
 /** For the server to show that it is there, over plain HTTP. */
@@ -32,22 +40,30 @@ export class App {
   link = $state.raw<Link>({ state: 'connecting' });
   /** Why the last session ended, when the person did not end it. */
   ending = $state.raw<Ending | null>(null);
-  history = $state.raw<Readonly<Record<string, 'loading' | 'failed'>>>({});
-  /** Conversations that the server says do not exist for this user, or could not be asked about. */
-  missing = $state.raw<Readonly<Record<string, 'not-found' | 'failed'>>>({});
   /** The conversation whose end is under the person's eyes. */
   reading = $state<string | null>(null);
   people = new People((frame) => this.#send(frame));
 
   #tab = browserStore(() => sessionStorage);
   #sessions = new Sessions(browserStore(() => localStorage), this.#tab);
+  #renewal = new Renewal({
+    sessions: this.#sessions,
+    signed: () => this.signed,
+    renewed: (signed) => (this.signed = signed),
+    ended: () => this.#ended('signed-out'),
+  });
+  #host: Host = hostOf(this, (input) => this.#dispatch(input), (call) => this.#renewal.authorized(call));
+  readonly actions = new Actions(this.#host);
+  readonly own = new Own(this.#host);
+  readonly drafts = new Drafts(this.#host, this.#tab);
+  readonly histories = new Histories(this.#host, () => this.#settleOutbox());
+  readonly compose = new Compose();
+  #ends = new Ends(() => this.#dispatch({ type: 'local.moment', at: new Date().toISOString() }));
   #cursors = new CursorReports((frame) => this.#send(frame));
   #outbox: Outbox | null = null;
   #connection: Connection | null = null;
   #commands: HttpCommands | null = null;
-  #renewing: Promise<boolean> | null = null;
   #syncTimer: ReturnType<typeof setTimeout> | undefined;
-  #opening = new Set<string>();
   #syncAskedAt = 0;
   #syncs = 0;
 
@@ -69,6 +85,7 @@ export class App {
 
   signOut(): void {
     this.#outbox?.clear();
+    this.drafts.clear();
     this.#finish();
   }
 
@@ -85,53 +102,11 @@ export class App {
     this.#connection?.retryNow();
   }
 
-  async startDirect(userId: string): Promise<string> {
-    return this.#authorized((token) => createDirect(token, [this.me, userId]));
-  }
-
-  /** Know the conversation that the address names. */
-  async open(conversationId: string): Promise<void> {
-    if (this.state.conversations[conversationId] || this.#opening.has(conversationId)) return;
-    this.#opening.add(conversationId);
-    const { [conversationId]: _, ...others } = this.missing;
-    this.missing = others;
-    try {
-      const summary = await this.#authorized((token) => getSummary(token, conversationId));
-      this.#dispatch({ type: 'local.summary', summary });
-    } catch (error) {
-      const unknown = error instanceof ApiError && error.status >= 400 && error.status < 500;
-      // A direct conversation is its two people: it needs no creation to be written to.
-      if (unknown && peerOf(conversationId, this.me)) {
-        this.#dispatch({ type: 'local.opened', conversationId, at: new Date().toISOString() });
-      } else {
-        this.missing = { ...this.missing, [conversationId]: unknown ? 'not-found' : 'failed' };
-      }
-    } finally {
-      this.#opening.delete(conversationId);
-    }
-  }
-
-  async loadOlder(conversationId: string): Promise<void> {
-    const before = this.state.conversations[conversationId];
-    if (!before || !needsHistory(before) || this.history[conversationId] === 'loading') return;
-    const first = shownMessages(before)[0]?.conversationSeq ?? before.summary.lastSeq + 1;
-    this.#setHistory(conversationId, 'loading');
-    try {
-      const page = await this.#authorized((token) => getHistory(token, conversationId, first, HISTORY_LIMIT));
-      this.#dispatch({ type: 'local.history', conversationId, ...page });
-      this.#settleOutbox();
-      const after = this.state.conversations[conversationId];
-      // Views that lag behind the log may not reach the oldest message shown yet: let the person ask again.
-      const stuck = after && needsHistory(after) && shownMessages(after)[0]?.conversationSeq === first;
-      this.#setHistory(conversationId, stuck ? 'failed' : null);
-    } catch {
-      this.#setHistory(conversationId, 'failed');
-    }
-  }
-
   write(conversationId: string, content: string): void {
+    const target = this.compose.of(conversationId);
     this.people.typed(conversationId, false, Date.now());
-    this.#outbox?.add(conversationId, content, new Date());
+    this.#outbox?.add(conversationId, content, new Date(), target?.kind === 'reply' ? target.seq : undefined);
+    this.compose.set(conversationId, null);
   }
 
   retry(clientMessageId: string): void {
@@ -151,6 +126,7 @@ export class App {
   #begin(signed: Signed): void {
     this.signed = signed;
     this.state = initialState(signed.userId);
+    this.drafts.restore();
     this.#outbox = new Outbox({
       store: this.#tab,
       key: `parley.outbox.${signed.userId}`,
@@ -160,8 +136,8 @@ export class App {
       newId: () => crypto.randomUUID(),
     });
     const commands = new HttpCommands({
-      message: (id, message) => this.#authorized((token) => postMessage(token, id, message)),
-      cursor: (id, which, throughSeq) => this.#authorized((token) => postCursor(token, id, which, throughSeq)),
+      message: (id, message) => this.#renewal.authorized((token) => postMessage(token, id, message)),
+      cursor: (id, which, throughSeq) => this.#renewal.authorized((token) => postCursor(token, id, which, throughSeq)),
       onFrame: (frame) => this.#heard(frame),
     });
     const tab: Tab = {
@@ -179,7 +155,7 @@ export class App {
       remember: (choice) => this.#tab.set(TRANSPORT, JSON.stringify(choice)),
       onLink: (link) => this.#linked(link),
       onFrame: (frame) => this.#heard(frame),
-      renew: () => this.#renew(),
+      renew: () => this.#renewal.renew(),
       onEnd: (ending) => this.#ended(ending),
       random: Math.random,
     });
@@ -201,8 +177,10 @@ export class App {
     this.state = initialState('');
     this.outbox = [];
     this.link = { state: 'connecting' };
-    this.history = {};
-    this.missing = {};
+    this.#ends.stop();
+    this.drafts.reset();
+    this.histories.reset();
+    this.compose.reset();
     this.reading = null;
   }
 
@@ -222,6 +200,7 @@ export class App {
     this.link = link;
     if (link.state === 'online') {
       this.#outbox?.online();
+      this.drafts.online();
       this.#watchPeople();
     } else if (was === 'online') {
       this.#outbox?.offline();
@@ -275,6 +254,7 @@ export class App {
     const next = apply(this.state, input);
     if (next === this.state) return;
     this.state = next;
+    this.#ends.next(nextMoment(next));
     if (next.sync === 'wanted') this.#askSync(Math.max(0, this.#syncAskedAt + SYNC_EVERY_MS - Date.now()));
   }
 
@@ -305,43 +285,18 @@ export class App {
     const peers = inbox(this.state).map(({ summary }) => peerOf(summary.conversationId, this.me));
     this.people.watch(peers.filter((peer) => peer !== null));
   }
-
-  #setHistory(conversationId: string, value: 'loading' | 'failed' | null): void {
-    const { [conversationId]: _, ...others } = this.history;
-    this.history = value ? { ...others, [conversationId]: value } : others;
-  }
-
-  /** One new session for an ended one; many callers at once share it. */
-  #renew(): Promise<boolean> {
-    this.#renewing ??= this.#renewOnce().finally(() => (this.#renewing = null));
-    return this.#renewing;
-  }
-
-  async #renewOnce(): Promise<boolean> {
-    const { accessToken, userId } = this.signed ?? {};
-    if (!accessToken) return false;
-    try {
-      const signed = await this.#sessions.begin(accessToken);
-      if (signed.userId !== userId) return false;
-      this.signed = signed;
-      return true;
-    } catch (error) {
-      // 0 and 5xx: not asked, not refused.
-      if (error instanceof ApiError && error.status >= 400 && error.status < 500) return false;
-      throw error;
-    }
-  }
-
-  async #authorized<T>(call: (token: string) => Promise<T>): Promise<T> {
-    try {
-      return await call(this.signed?.sessionToken ?? '');
-    } catch (error) {
-      if (!(error instanceof ApiError) || error.status !== 401 || !this.signed) throw error;
-      if (await this.#renew()) return call(this.signed?.sessionToken ?? '');
-      this.#ended('signed-out');
-      throw error;
-    }
-  }
 }
+
+/** What the parts may do, without the rest of the app. */
+const hostOf = (app: App, dispatch: Host['dispatch'], authorized: Host['authorized']): Host => ({
+  get me() {
+    return app.me;
+  },
+  get state() {
+    return app.state;
+  },
+  dispatch,
+  authorized,
+});
 
 export const app = new App();

@@ -1,7 +1,7 @@
 // What a close code asks of the client. 44xx other than 4408, 4409 and 4429: do not come back
 // unchanged. Everything else: come back, with patience.
 
-import type { ApiError } from './api';
+import type { ApiError } from './api/call';
 
 export type Ending =
   /** the session is over */

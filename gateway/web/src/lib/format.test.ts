@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 
 import { socketUrl } from './address';
 import { fileSize, initials, lastSeen, pieces, preview, price, safeUrl, shortTime } from './format';
-import { countCharacters, directMembers, isUserId, toBody, toMessage } from './protocol';
+import { countCharacters, directMembers, isUserId } from './protocol';
+import { toBody, toMessage } from './reading';
 import { parseFrame } from './frames';
 import { conversationIn, hrefOf } from './router.svelte';
 

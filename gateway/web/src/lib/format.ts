@@ -51,6 +51,14 @@ export function shortTime(iso: string, now: Date): string {
   return at.getFullYear() === now.getFullYear() ? dayMonth(at) : dayMonthYear(at);
 }
 
+/** A moment to come: the hour, with its day unless that is today. */
+export function shortMoment(iso: string, now: Date): string {
+  const at = parsed(iso);
+  if (!at) return '';
+  const days = daysBetween(now, at);
+  return days === 0 ? hourMinute(at) : days === 1 ? `tomorrow ${hourMinute(at)}` : `${dayMonth(at)}, ${hourMinute(at)}`;
+}
+
 /** Beside the name of somebody who is not there. */
 export function lastSeen(iso: string | undefined, now: Date): string {
   const at = iso ? parsed(iso) : null;
@@ -149,7 +157,17 @@ export function bodyPreview(body: Body): string {
   }
 }
 
-export const goneText = (message: { deletedAt?: string }): string => (message.deletedAt ? 'Message deleted' : 'Message expired');
+interface Gone {
+  readonly deletedAt?: string;
+  readonly expiresAt?: string;
+}
+
+/** Gone by its timer, whether or not the server has come to erase it. */
+export const hasExpired = ({ deletedAt, expiresAt }: Gone): boolean =>
+  expiresAt !== undefined && (deletedAt === undefined || Date.parse(deletedAt) >= Date.parse(expiresAt));
+
+export const goneText = (message: Gone): string =>
+  message.deletedAt && !hasExpired(message) ? 'Message deleted' : 'Message expired';
 
 export const preview = (message: Message): string => (message.body ? bodyPreview(message.body) : goneText(message)).replace(/\s+/g, ' ');
 
@@ -180,3 +198,13 @@ export function fileSize(bytes: number | undefined): string {
   const step = bytes > 0 ? Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3)) : 0;
   return `${(bytes / 1000 ** step).toFixed(step > 0 && bytes / 1000 ** step < 10 ? 1 : 0)} ${units[step]}`;
 }
+
+/** The times that the contract knows after which messages disappear. */
+export const TIMERS = [
+  { seconds: 0, label: 'Off' },
+  { seconds: 86_400, label: '24 hours' },
+  { seconds: 604_800, label: '7 days' },
+  { seconds: 7_776_000, label: '90 days' },
+] as const;
+
+export const timerLabel = (seconds: number): string => TIMERS.find((one) => one.seconds === seconds)?.label ?? `${seconds} s`;

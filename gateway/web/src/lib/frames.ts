@@ -1,7 +1,8 @@
 // One text frame of the socket → a typed frame, or null for what this page does not know.
 
 import { isCount, isRecord, text } from './guards';
-import { toEvent, toMessages, toSummary, type ServerFrame, type SyncItem } from './protocol';
+import type { ServerFrame, SyncItem } from './protocol';
+import { toAccount, toEvent, toMarks, toMessages, toSummary } from './reading';
 
 const DEFAULT_HEARTBEAT_SECONDS = 25;
 
@@ -20,7 +21,8 @@ export function toSync(value: Record<string, unknown>): Extract<ServerFrame, { t
     token: text(value.token) ?? '',
     more: value.more === true,
     conversations: toSyncItems(value.conversations),
-    account: isRecord(value.account) ? value.account : undefined,
+    account: isRecord(value.account) ? toAccount(value.account) : undefined,
+    marks: isRecord(value.account) ? toMarks(value.account.marks) : undefined,
   };
 }
 

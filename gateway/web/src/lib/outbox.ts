@@ -3,7 +3,7 @@
 // survives a reload; the same clientMessageId makes sending it again harmless.
 
 import { RESEND, delayMs } from './backoff';
-import { isRecord, text } from './guards';
+import { isCount, isRecord, text } from './guards';
 import type { ClientFrame, Json, ServerFrame } from './protocol';
 import { readJson, type Store } from './storage';
 
@@ -19,6 +19,7 @@ export interface OutboxItem {
   readonly clientMessageId: string;
   readonly conversationId: string;
   readonly text: string;
+  readonly replyTo?: number;
   readonly createdAt: string;
   readonly state: OutboxState;
   readonly conversationSeq?: number;
@@ -62,11 +63,12 @@ export class Outbox {
     return this.#items;
   }
 
-  add(conversationId: string, content: string, now: Date): void {
+  add(conversationId: string, content: string, now: Date, replyTo?: number): void {
     const item: OutboxItem = {
       clientMessageId: this.deps.newId(),
       conversationId,
       text: content,
+      replyTo,
       createdAt: now.toISOString(),
       state: 'sending',
     };
@@ -147,9 +149,9 @@ export class Outbox {
     if (!this.#online || this.#flights.has(conversationId)) return;
     const item = this.#items.find((one) => one.conversationId === conversationId && one.state === 'sending');
     if (!item) return;
-    const { clientMessageId } = item;
+    const { clientMessageId, replyTo } = item;
     const body: Json = { kind: 'text', text: item.text };
-    const sent = this.deps.send({ type: 'message.send', ref: REF + clientMessageId, conversationId, clientMessageId, body });
+    const sent = this.deps.send({ type: 'message.send', ref: REF + clientMessageId, conversationId, clientMessageId, body, replyTo });
     if (sent) this.#pause(item, ACK_TIMEOUT_MS);
   }
 
@@ -191,6 +193,7 @@ function restore(store: Store, key: string): readonly OutboxItem[] {
     const [clientMessageId, conversationId, content] = [text(one.clientMessageId), text(one.conversationId), text(one.text)];
     if (!clientMessageId || !conversationId || content === undefined) return [];
     const state = one.state === 'failed' ? 'failed' : 'sending';
-    return [{ clientMessageId, conversationId, text: content, createdAt: text(one.createdAt) ?? '', state, problem: text(one.problem) }];
+    const replyTo = isCount(one.replyTo) ? one.replyTo : undefined;
+    return [{ clientMessageId, conversationId, text: content, replyTo, createdAt: text(one.createdAt) ?? '', state, problem: text(one.problem) }];
   });
 }

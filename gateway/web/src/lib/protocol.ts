@@ -1,7 +1,4 @@
-// The wire contract as this page sees it: shapes, and guards that turn untrusted JSON into them.
-// What a guard does not know it drops (null), so a newer server cannot break an older page.
-
-import { isRecord, isCount, text } from './guards';
+// The wire contract as this page sees it: shapes and names. `reading.ts` makes them of JSON.
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -70,6 +67,8 @@ export interface Summary {
   readonly peerReadSeq?: number;
   readonly peerDeliveredSeq?: number;
   readonly muted: boolean;
+  /** muted, but not for ever */
+  readonly mutedUntil?: string;
   readonly pinned: boolean;
   readonly archived: boolean;
   readonly draft?: string;
@@ -80,6 +79,44 @@ export interface Summary {
   readonly updatedAt: string;
 }
 
+export interface Device {
+  readonly deviceId: string;
+  readonly platform: string;
+  readonly registeredAt: string;
+}
+
+export type ChannelName = 'email' | 'sms' | 'webpush' | 'webhook';
+
+export interface Endpoint {
+  readonly endpointId: string;
+  readonly channel: string;
+  /** the address as a person writes it; of a browser, the address of its push service */
+  readonly address: string;
+  readonly state: string;
+}
+
+/** What the person put on a conversation. */
+export interface Mark {
+  readonly conversationId: string;
+  readonly muted: boolean;
+  readonly mutedUntil?: string;
+  readonly pinned: boolean;
+  readonly archivedThroughSeq?: number;
+  /** of a reader of a channel, whose cursor is not in its log */
+  readonly readThroughSeq?: number;
+  readonly draft?: string;
+  readonly draftSavedAt?: string;
+}
+
+/** What only the person's own devices know. A part that is not there has not been told yet. */
+export interface Account {
+  readonly version?: number;
+  readonly settings?: Json;
+  readonly contacts?: readonly string[];
+  readonly endpoints?: readonly Endpoint[];
+  readonly devices?: readonly Device[];
+}
+
 export interface LogEvent {
   readonly id: string;
   readonly type: string;
@@ -87,6 +124,8 @@ export interface LogEvent {
   readonly time: string;
   readonly version: number;
   readonly actor: string;
+  /** the device whose command it was */
+  readonly device?: string;
   readonly data: Json;
 }
 
@@ -102,7 +141,9 @@ export type ServerFrame =
       readonly token: string;
       readonly more: boolean;
       readonly conversations: readonly SyncItem[];
-      readonly account?: Json;
+      readonly account?: Account;
+      /** Of the account: those that changed. */
+      readonly marks?: readonly Mark[];
     }
   | { readonly type: 'caughtUp'; readonly token: string }
   | { readonly type: 'event'; readonly event: LogEvent }
@@ -157,146 +198,3 @@ export function directMembers(conversationId: string): readonly [string, string]
   return isUserId(lo) && isUserId(hi) && lo < hi ? [lo, hi] : null;
 }
 
-export function toBody(value: unknown): Body | null {
-  if (!isRecord(value)) return null;
-  const kind = text(value.kind) ?? '';
-  switch (kind) {
-    case 'text':
-    case 'system':
-      return typeof value.text === 'string' ? { kind, text: value.text } : { kind: 'unknown', of: kind };
-    case 'attachment': {
-      const listed = Array.isArray(value.attachments) ? value.attachments : [];
-      const attachments = listed.filter(isRecord).map((one) => ({
-        attachmentId: text(one.attachmentId) ?? '',
-        fileName: text(one.fileName),
-        contentType: text(one.contentType),
-        sizeBytes: isCount(one.sizeBytes) ? one.sizeBytes : undefined,
-      }));
-      return { kind, text: text(value.text), attachments };
-    }
-    case 'listing':
-    case 'order':
-    case 'shipment':
-    case 'return':
-      return {
-        kind,
-        refId: text(value.refId) ?? '',
-        title: text(value.title) ?? '',
-        url: text(value.url),
-        imageUrl: text(value.imageUrl),
-        priceMinor: typeof value.priceMinor === 'number' ? value.priceMinor : undefined,
-        currency: text(value.currency),
-        state: text(value.state),
-        text: text(value.text),
-      };
-    case 'encrypted':
-      return { kind, scheme: text(value.scheme) ?? '' };
-    default:
-      return { kind: 'unknown', of: kind };
-  }
-}
-
-/** The contract leaves the shape of `reactions` open: a map of lists and a list of objects are both read. */
-function toReactions(value: unknown): Reactions | undefined {
-  const found: Record<string, string[]> = {};
-  const add = (emoji: string | undefined, users: unknown): void => {
-    if (!emoji) return;
-    const list = Array.isArray(users) ? users.filter((user) => typeof user === 'string') : [];
-    const into = (found[emoji] ??= []);
-    for (const user of list) if (!into.includes(user)) into.push(user);
-  };
-  if (Array.isArray(value)) {
-    for (const one of value.filter(isRecord)) add(text(one.emoji), one.userIds ?? one.users ?? [one.userId]);
-  } else if (isRecord(value)) {
-    for (const [emoji, users] of Object.entries(value)) add(emoji, users);
-  }
-  const kept = Object.entries(found).filter(([, users]) => users.length > 0);
-  return kept.length > 0 ? Object.fromEntries(kept) : undefined;
-}
-
-export function toMessage(value: unknown): Message | null {
-  if (!isRecord(value)) return null;
-  const conversationId = text(value.conversationId);
-  const senderId = text(value.senderId);
-  if (!conversationId || !senderId || !isCount(value.conversationSeq)) return null;
-  return {
-    conversationId,
-    conversationSeq: value.conversationSeq,
-    messageId: text(value.messageId) ?? '',
-    clientMessageId: text(value.clientMessageId) ?? '',
-    senderId,
-    body: toBody(value.body),
-    createdAt: text(value.createdAt) ?? '',
-    version: isCount(value.version) ? value.version : 0,
-    replyTo: isCount(value.replyTo) ? value.replyTo : undefined,
-    editedAt: text(value.editedAt),
-    deletedAt: text(value.deletedAt),
-    expiresAt: text(value.expiresAt),
-    reactions: toReactions(value.reactions),
-  };
-}
-
-export const toMessages = (value: unknown): Message[] =>
-  Array.isArray(value) ? value.map(toMessage).filter((message) => message !== null) : [];
-
-function toMembers(value: unknown): readonly Member[] | undefined {
-  if (!Array.isArray(value)) return undefined;
-  return value
-    .map((one): Member | null =>
-      typeof one === 'string'
-        ? { userId: one }
-        : isRecord(one) && typeof one.userId === 'string'
-          ? { userId: one.userId, role: text(one.role) }
-          : null,
-    )
-    .filter((member) => member !== null);
-}
-
-export function toSummary(value: unknown): Summary | null {
-  if (!isRecord(value)) return null;
-  const conversationId = text(value.conversationId);
-  if (!conversationId || !isCount(value.lastSeq) || !isCount(value.version)) return null;
-  const members = toMembers(value.members);
-  const number = (key: string): number => (isCount(value[key]) ? value[key] : 0);
-  const createdAt = text(value.createdAt) ?? '';
-  return {
-    conversationId,
-    kind: text(value.kind) ?? '',
-    title: text(value.title),
-    memberCount: isCount(value.memberCount) ? value.memberCount : (members?.length ?? 0),
-    members,
-    lastSeq: value.lastSeq,
-    version: value.version,
-    lastMessage: toMessage(value.lastMessage) ?? undefined,
-    unread: number('unread'),
-    readSeq: number('readSeq'),
-    deliveredSeq: number('deliveredSeq'),
-    peerReadSeq: isCount(value.peerReadSeq) ? value.peerReadSeq : undefined,
-    peerDeliveredSeq: isCount(value.peerDeliveredSeq) ? value.peerDeliveredSeq : undefined,
-    muted: value.muted === true,
-    pinned: value.pinned === true,
-    archived: value.archived === true,
-    draft: text(value.draft),
-    blockedByMe: value.blockedByMe === true,
-    canSend: value.canSend !== false,
-    timerSeconds: number('timerSeconds'),
-    createdAt,
-    updatedAt: text(value.updatedAt) ?? createdAt,
-  };
-}
-
-export function toEvent(value: unknown): LogEvent | null {
-  if (!isRecord(value)) return null;
-  const type = text(value.type);
-  const subject = text(value.subject);
-  if (!type || !subject || !isCount(value.version) || value.version < 1) return null;
-  return {
-    id: text(value.id) ?? '',
-    type,
-    subject,
-    time: text(value.time) ?? '',
-    version: value.version,
-    actor: text(value.actor) ?? '',
-    data: isRecord(value.data) ? value.data : {},
-  };
-}

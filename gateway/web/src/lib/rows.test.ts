@@ -62,4 +62,12 @@ describe('rows', () => {
     const twice = { ...conversation, messages: conversation.messages.map((one) => ({ ...one, clientMessageId: 'same' })) };
     expect(new Set(bubbles(twice).map((one) => one.key)).size).toBe(2);
   });
+
+  it('leave a word for what was taken back, and nothing for what has disappeared', () => {
+    const conversation = build(BOB, BOB, BOB, BOB);
+    const expiresAt = '2026-11-21T06:00:00.000Z';
+    const gone = [{ deletedAt: '2026-11-21T05:00:00.000Z', expiresAt }, { expiresAt }, { deletedAt: '2026-11-21T06:00:01.000Z', expiresAt }];
+    const messages = conversation.messages.map((message, index) => (index < 3 ? { ...message, body: null, ...gone[index] } : message));
+    expect(bubbles({ ...conversation, messages }).map((one) => one.seq)).toEqual([1, 4]);
+  });
 });

@@ -1,7 +1,7 @@
 // What the log of a conversation shows, top to bottom: days, the line above the unread, bubbles.
 // Stored messages and those still in the outbox become one kind of row.
 
-import { dayKey, dayLabel, sameDay } from './format';
+import { dayKey, dayLabel, hasExpired, sameDay } from './format';
 import type { OutboxItem } from './outbox';
 import type { Body, Message, Reactions } from './protocol';
 import { shownMessages } from './store/messages';
@@ -23,6 +23,7 @@ export interface Bubble {
   readonly problem?: string;
   readonly deletedAt?: string;
   readonly editedAt?: string;
+  readonly expiresAt?: string;
   readonly replyTo?: number;
   readonly reactions?: Reactions;
   /** first and last of a group: the same person within a few minutes */
@@ -52,7 +53,8 @@ export interface DaysInput {
 
 export function daysOf({ conversation, outbox, me, now, lineAfter }: DaysInput): readonly Day[] {
   const bubbles = [
-    ...shownMessages(conversation).map((message) => stored(message, conversation, me)),
+    // What has disappeared leaves nothing behind; what was taken back leaves a word.
+    ...shownMessages(conversation).filter((message) => message.body || !hasExpired(message)).map((message) => stored(message, conversation, me)),
     ...waiting(conversation, outbox, me),
   ];
   const days: (Day & { rows: Row[] })[] = [];
@@ -108,6 +110,7 @@ function stored(message: Message, conversation: Conversation, me: string): Bubbl
     state: mine ? tickOf(conversation, seq) : 'received',
     deletedAt: message.deletedAt,
     editedAt: message.editedAt,
+    expiresAt: message.expiresAt,
     replyTo: message.replyTo,
     reactions: message.reactions,
     first: true,
@@ -133,6 +136,7 @@ function waiting(conversation: Conversation, outbox: readonly OutboxItem[], me: 
       body: { kind: 'text', text: item.text },
       state: item.state,
       problem: item.problem,
+      replyTo: item.replyTo,
       first: true,
       last: true,
     }));

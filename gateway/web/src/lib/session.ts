@@ -1,7 +1,7 @@
 // Who this tab is. The device belongs to the browser profile; the person belongs to the tab, so
 // that two tabs can be two people while developing.
 
-import { bootstrap, type Session } from './api';
+import { bootstrap, type Session } from './api/session';
 import { isRecord, text } from './guards';
 import { readJson, type Store } from './storage';
 

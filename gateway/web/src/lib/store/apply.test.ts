@@ -24,7 +24,7 @@ const pair = (state: State) => {
   return conversation;
 };
 const history = (state: State, log: readonly LogEvent[]): State =>
-  apply(state, { type: 'local.history', conversationId: PAIR, messages: messagesAfter(log), done: true });
+  apply(state, { type: 'local.history', conversationId: PAIR, before: log.length + 1, messages: messagesAfter(log), done: true });
 
 /** As the server gives them. */
 const shownMessages = (conversation: Conversation) => shownHeld(conversation).map(({ asOf: _, ...message }) => message);

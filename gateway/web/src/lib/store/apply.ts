@@ -3,12 +3,12 @@
 // State is numbers that only grow. A version that is held already is dropped, the next one is
 // applied, and one beyond it is kept aside while a sync is asked for.
 
-import { isCount } from '../guards';
-import type { LogEvent, Message, Summary, SyncItem } from '../protocol';
-import { applyAccountEvent } from './account';
+import type { Account, LogEvent, Mark, Message, Summary, SyncItem } from '../protocol';
+import { applyAccountEvent, layAccountEvent, mergeAccount, withMark } from './account';
 import { applyToConversation } from './events';
 import { changedBy, putMessage } from './messages';
-import { blankConversation, fromSummary, hasGap, withConversation, type Conversation, type Input, type State } from './state';
+import { atMoment } from './moment';
+import { blankConversation, derivedFrom, fromSummary, hasGap, withConversation, type Conversation, type Input, type State } from './state';
 
 /** Beyond this many events past a jump the sync is cheaper than the memory. */
 const MAX_AHEAD = 1000;
@@ -21,10 +21,7 @@ export function apply(state: State, input: Input): State {
         : applyEvent(state, input.event);
     case 'sync': {
       const merged = input.conversations.reduce((sofar, item) => applyItem(sofar, item, state.syncIsDelta), state);
-      const version = input.account?.version;
-      const next = input.account
-        ? { ...merged, accountVersion: isCount(version) ? Math.max(version, merged.accountVersion ?? 0) : undefined }
-        : merged;
+      const next = withAccount(merged, input.account, input.marks ?? []);
       // A page in the middle is no position to resume from: its successors would be lost.
       return input.more ? next : settle({ ...next, token: input.token || next.token });
     }
@@ -40,16 +37,20 @@ export function apply(state: State, input: Input): State {
         ? state
         : withConversation(state, blankConversation(input.conversationId, input.at));
     case 'local.summary':
-      return applyItem(state, { conversation: input.summary, messages: [] }, false);
+      return withAccount(applyItem(state, { conversation: input.summary, messages: [] }, false), undefined, []);
     case 'local.history': {
       const held = state.conversations[input.conversationId];
       if (!held) return state;
-      const merged = mergeMessages(held, input.messages);
+      const merged = bridged(mergeMessages(held, input.messages), input.before, input.messages);
       const historyDone = held.historyDone || input.done;
       return merged === held && historyDone === held.historyDone
         ? state
         : withConversation(state, { ...merged, historyDone });
     }
+    case 'local.account':
+      return { ...state, account: mergeAccount(state.account, { ...input.account, version: undefined }) };
+    case 'local.moment':
+      return atMoment(state, input.at);
     case 'ready':
     case 'message.ack':
     case 'ack':
@@ -60,6 +61,17 @@ export function apply(state: State, input: Input): State {
     case 'pong':
       return state;
   }
+}
+
+/**
+ * The first page of a sync tells the account, and every summary its marks. The views that it was read
+ * from may be behind what this tab has heard: that is laid over it again.
+ */
+function withAccount(state: State, account: Account | undefined, marks: readonly Mark[]): State {
+  const upTo = account?.version ?? 0;
+  const told = account?.version === undefined ? state : marks.reduce(withMark, { ...state, account: mergeAccount(state.account, account) });
+  const newer = told.aside.filter((event) => event.version > upTo);
+  return newer.reduce(layAccountEvent, { ...told, aside: newer });
 }
 
 function settle(state: State): State {
@@ -108,6 +120,8 @@ function applyItem(state: State, item: SyncItem, delta: boolean): State {
     : {
         ...base,
         summary: forward(held.summary, summary),
+        ...derivedFrom(summary),
+        draftAt: summary.draft === held.summary.draft ? held.draftAt : undefined,
         historyDone: base.historyDone && (base.messages.length > 0 || summary.lastSeq === 0),
       };
   const last = summary.lastMessage ? [summary.lastMessage] : [];
@@ -121,6 +135,8 @@ function forward(older: Summary, newer: Summary): Summary {
     a === undefined ? b : b === undefined ? a : Math.max(a, b);
   return {
     ...newer,
+    // A list of groups comes without their people; they are asked for where they are looked at.
+    members: newer.members ?? (newer.version === older.version ? older.members : undefined),
     lastSeq: Math.max(older.lastSeq, newer.lastSeq),
     readSeq: Math.max(older.readSeq, newer.readSeq),
     deliveredSeq: Math.max(older.deliveredSeq, newer.deliveredSeq),
@@ -141,6 +157,16 @@ function mergeMessages(conversation: Conversation, incoming: readonly Message[],
     messages = putMessage(messages, { ...changed, asOf: asOf ?? known }, asOf !== undefined && asOf >= known);
   }
   return messages === conversation.messages ? conversation : { ...conversation, messages };
+}
+
+/**
+ * A page of history that ends before `before - 1`: the numbers between are not this person's to see.
+ * In a direct conversation there are none; there the view was behind.
+ */
+function bridged(conversation: Conversation, before: number, page: readonly Message[]): Conversation {
+  const newest = page.at(-1)?.conversationSeq;
+  if (conversation.summary.kind === 'direct' || newest === undefined || newest >= before - 1) return conversation;
+  return { ...conversation, bridges: { ...conversation.bridges, [before]: newest } };
 }
 
 function withChanges(message: Message, changes: readonly LogEvent[], asOf: number): Message {

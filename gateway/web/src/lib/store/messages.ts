@@ -1,7 +1,8 @@
 // Messages by their number: insert, replace, count.
 
 import { isCount, text } from '../guards';
-import { toBody, type LogEvent, type Message } from '../protocol';
+import type { LogEvent, Message } from '../protocol';
+import { toBody } from '../reading';
 import type { Conversation, Held } from './state';
 
 /** Where `seq` is, or would be inserted. */
@@ -30,16 +31,29 @@ export function putMessage(messages: readonly Held[], message: Held, newest: boo
   return messages.toSpliced(at, same ? 1 : 0, message);
 }
 
-/** The gapless run of messages that ends at `lastSeq`: what can be shown without a hole. */
+/** The run of messages that ends at `lastSeq`, without a hole but what belongs to nobody here. */
 export function shownMessages(conversation: Conversation): readonly Held[] {
-  const { messages, summary } = conversation;
+  const { messages, summary, bridges } = conversation;
   let start = messages.length;
-  let expected = summary.lastSeq;
-  while (start > 0 && messages[start - 1]?.conversationSeq === expected) {
+  let after = summary.lastSeq + 1;
+  while (start > 0) {
+    const seq = messages[start - 1]?.conversationSeq ?? 0;
+    if (seq !== after - 1 && seq !== bridges[after]) break;
     start -= 1;
-    expected -= 1;
+    after = seq;
   }
   return start === 0 ? messages : messages.slice(start);
+}
+
+/** A moment in ms; one that cannot be read never comes. */
+export const momentOf = (iso: string | undefined): number => {
+  const at = Date.parse(iso ?? '');
+  return Number.isNaN(at) ? Infinity : at;
+};
+
+/** Messages whose time is over lose their words; `at` is a moment in ms. */
+export function expire<M extends Message>(message: M, at: number): M {
+  return message.body !== null && momentOf(message.expiresAt) <= at ? { ...message, body: null, reactions: undefined } : message;
 }
 
 /** Messages of others after `readSeq` that are not deleted: exact if all of them are held, else undefined. */
@@ -73,7 +87,7 @@ export function changedBy<M extends Message>(message: M, event: LogEvent): M {
     case 'message.edited':
       return { ...message, body: toBody(event.data.body), editedAt: event.time };
     case 'message.deleted':
-      return { ...message, body: null, deletedAt: event.time };
+      return { ...message, body: null, deletedAt: event.time, reactions: undefined };
     case 'reaction.added':
     case 'reaction.removed':
       return { ...message, reactions: reactionsAfter(message, event) };

@@ -123,7 +123,7 @@ export function summaryAfter(log: readonly LogEvent[], me: string): Summary {
     peerReadSeq: cursor((id) => id !== me, READ),
     peerDeliveredSeq: cursor((id) => id !== me, DELIVERED),
     unread: messages.filter((one) => one.senderId !== me && one.conversationSeq > readSeq && !one.deletedAt).length,
-    updatedAt: messages.at(-1)?.createdAt ?? at(1),
+    updatedAt: at(Math.max(1, log.length)),
   };
 }
 

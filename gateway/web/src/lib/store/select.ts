@@ -4,11 +4,15 @@ import { directMembers } from '../protocol';
 import { messageAt, shownMessages } from './messages';
 import type { Conversation, State } from './state';
 
+export type Filter = 'all' | 'unread' | 'archived';
+
 /** Pinned first, then by the newest message; a conversation without one by its creation. */
-export function inbox(state: State): readonly Conversation[] {
+export function inbox(state: State, filter: Filter = 'all'): readonly Conversation[] {
   const at = ({ summary }: Conversation): string => summary.lastMessage?.createdAt || summary.createdAt;
   return Object.values(state.conversations)
-    .filter(({ summary }) => summary.version > 0 && !summary.archived)
+    // One without any event is there as long as something is to be sent.
+    .filter(({ summary }) => summary.version > 0 || summary.draft)
+    .filter(({ summary }) => summary.archived === (filter === 'archived') && (filter !== 'unread' || summary.unread > 0))
     .sort(
       (a, b) =>
         Number(b.summary.pinned) - Number(a.summary.pinned) ||
@@ -52,5 +56,5 @@ export function needsHistory(conversation: Conversation): boolean {
   const first = shownMessages(conversation)[0];
   if (conversation.summary.lastSeq === 0 || first?.conversationSeq === 1) return false;
   const hole = first?.conversationSeq !== conversation.messages[0]?.conversationSeq;
-  return first === undefined || hole || !conversation.historyDone;
+  return hole || !conversation.historyDone;
 }

@@ -1,7 +1,7 @@
 // What this tab knows. Plain, immutable data: every change makes a new State, and a frame that
 // says nothing new returns the very same one.
 
-import { directMembers, type LogEvent, type Message, type ServerFrame, type Summary } from '../protocol';
+import { directMembers, type Account, type LogEvent, type Message, type ServerFrame, type Summary } from '../protocol';
 
 /**
  * A message and the version of its conversation that this copy is known to include. The message's
@@ -21,6 +21,17 @@ export interface Conversation {
   readonly ahead: readonly LogEvent[];
   /** Changes of messages not held: laid over them when history brings them. */
   readonly changes: readonly LogEvent[];
+  /**
+   * Message → the one shown before it, where the numbers between belong to a time before or between
+   * this person's memberships.
+   */
+  readonly bridges: Readonly<Record<number, number>>;
+  /** It stays archived as long as nothing comes after this message; 0: not archived. */
+  readonly archivedThrough: number;
+  /** When the draft was written, by the clock of its device, if an event said so. */
+  readonly draftAt?: string;
+  /** Direct: whether the other person blocks. Not told while I do. */
+  readonly peerBlocks?: boolean;
 }
 
 /**
@@ -32,9 +43,11 @@ export type SyncPhase = 'idle' | 'wanted' | 'asked';
 export interface State {
   readonly me: string;
   readonly conversations: Readonly<Record<string, Conversation>>;
-  readonly accountVersion?: number;
+  readonly account: Account;
   /** An event of the account jumped. */
   readonly accountGap: boolean;
+  /** The last events of the account: pages of a sync may be older than they. */
+  readonly aside: readonly LogEvent[];
   readonly token?: string;
   readonly sync: SyncPhase;
   /** The running sync was asked with a token: its pages name every changed message. */
@@ -47,9 +60,15 @@ export type LocalInput =
   | { readonly type: 'local.syncAsked' }
   | { readonly type: 'local.opened'; readonly conversationId: string; readonly at: string }
   | { readonly type: 'local.summary'; readonly summary: Summary }
+  /** Parts of the account, asked for over HTTP. */
+  | { readonly type: 'local.account'; readonly account: Account }
+  /** It is this late now: what ends by itself has ended. */
+  | { readonly type: 'local.moment'; readonly at: string }
   | {
       readonly type: 'local.history';
       readonly conversationId: string;
+      /** The page was asked to end before this message. */
+      readonly before: number;
       readonly messages: readonly Message[];
       readonly done: boolean;
     };
@@ -59,7 +78,9 @@ export type Input = ServerFrame | LocalInput;
 export const initialState = (me: string): State => ({
   me,
   conversations: {},
+  account: {},
   accountGap: false,
+  aside: [],
   sync: 'idle',
   syncIsDelta: false,
   loaded: false,
@@ -100,8 +121,21 @@ export function fromSummary(summary: Summary): Conversation {
     historyDone: summary.lastSeq === 0,
     ahead: [],
     changes: [],
+    bridges: {},
+    ...derivedFrom(summary),
   };
 }
+
+/** What a summary says between its lines. */
+export const derivedFrom = (summary: Summary): Pick<Conversation, 'archivedThrough' | 'peerBlocks'> => ({
+  archivedThrough: summary.archived ? summary.lastSeq : 0,
+  peerBlocks: summary.kind !== 'direct' || summary.blockedByMe ? undefined : !summary.canSend,
+});
+
+export const withSummary = (conversation: Conversation, change: Partial<Summary>): Conversation => ({
+  ...conversation,
+  summary: { ...conversation.summary, ...change },
+});
 
 export const withConversation = (state: State, conversation: Conversation): State => ({
   ...state,

@@ -1,7 +1,8 @@
 // What a page without a socket has to say, by a request each. The answers are put as the frames
 // that a socket would have brought, so the outbox and the cursors need not know the difference.
 
-import { ApiError, type Accepted, type Outgoing } from '../api';
+import { ApiError } from '../api/call';
+import type { Accepted, Outgoing } from '../api/talk';
 import type { ClientFrame, ServerFrame } from '../protocol';
 
 export interface CommandDeps {

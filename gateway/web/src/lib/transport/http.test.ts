@@ -2,7 +2,8 @@
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { ApiError, type Accepted, type PresenceFrame, type SyncPage } from '../api';
+import { ApiError } from '../api/call';
+import type { Accepted, PresenceFrame, SyncPage } from '../api/talk';
 import { afterClose, closeCodeOf } from '../closes';
 import type { ClientFrame, ServerFrame } from '../protocol';
 import { HttpCommands } from './commands';

@@ -1,7 +1,7 @@
 // The transports of a signed-in tab, put together from what they share.
 
 import { socketUrl } from '../address';
-import { getPresence, getSync, type PresenceFrame, type SyncPage } from '../api';
+import { getPresence, getSync, type PresenceFrame, type SyncPage } from '../api/talk';
 import type { ClientFrame } from '../protocol';
 import type { Signed } from '../session';
 import { PollTransport } from './poll';

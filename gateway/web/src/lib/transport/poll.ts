@@ -1,7 +1,8 @@
 // The long poll: one request after the other, each answered when there is something to tell. It
 // needs nothing but plain HTTP, so it is what always works.
 
-import { ApiError, type PresenceFrame, type SyncPage } from '../api';
+import { ApiError } from '../api/call';
+import type { PresenceFrame, SyncPage } from '../api/talk';
 import { closeCodeOf } from '../closes';
 import type { ClientFrame } from '../protocol';
 import { PresencePoll } from './presence';

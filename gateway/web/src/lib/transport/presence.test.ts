@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { ApiError, type PresenceFrame } from '../api';
+import { ApiError } from '../api/call';
+import type { PresenceFrame } from '../api/talk';
 import { AT_LEAST_MS, EVERY_MS, PresencePoll } from './presence';
 
 const online = (userId: string): PresenceFrame => ({ type: 'presence', userId, state: 'online' });

@@ -1,7 +1,7 @@
 // Who is there, for a page without a socket: asked for again and again while somebody is watched
 // and the page is looked at.
 
-import type { PresenceFrame } from '../api';
+import type { PresenceFrame } from '../api/talk';
 
 /** Often enough to be of use, seldom enough to cost next to nothing. */
 export const EVERY_MS = 15_000;

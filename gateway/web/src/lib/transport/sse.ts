@@ -1,7 +1,8 @@
 // Server-Sent Events: the frames of a socket over one long answer. What the page has to say goes
 // by requests of its own.
 
-import { ApiError, headersFor, readRefusal, type PresenceFrame, type SyncPage } from '../api';
+import { ApiError, headersFor, readRefusal } from '../api/call';
+import type { PresenceFrame, SyncPage } from '../api/talk';
 import { closeCodeOf } from '../closes';
 import { parseFrame } from '../frames';
 import type { ClientFrame } from '../protocol';

@@ -1,91 +1,10 @@
-// HTTP of the contract. Every call carries the bearer token: the cookie belongs to whoever signed
-// in last in this browser, which need not be the user of this tab. Paths are relative, so that the
-// page also works below a path of somebody else's site.
+// Conversations as everybody in them sees them: messages, history, cursors, sync.
 
-import { isCount, isRecord, text } from './guards';
-import { toPresence, toSync } from './frames';
-import { toMessages, toSummary, type Json, type Message, type ServerFrame, type Summary } from './protocol';
-
-export class ApiError extends Error {
-  constructor(
-    /** 0: no answer came */
-    readonly status: number,
-    readonly code: string,
-    message: string,
-    /** Worth trying again after this long; 0: not said */
-    readonly retryAfterMs = 0,
-  ) {
-    super(message);
-    this.name = 'ApiError';
-  }
-}
-
-export interface Session {
-  readonly userId: string;
-  readonly deviceId: string;
-  readonly websocketUrl: string;
-  readonly sessionToken: string;
-  readonly expiresAt: string;
-}
-
-const TIMEOUT_MS = 15_000;
-
-export const headersFor = (bearer: string | null, accept = 'application/json'): Record<string, string> => ({
-  Accept: accept,
-  ...(bearer ? { Authorization: `Bearer ${bearer}` } : {}),
-});
-
-/** What an answer that is no success says; a proxy's own page has no code of the contract. */
-export async function readRefusal(response: Response): Promise<ApiError> {
-  const answer: unknown = await response.json().catch(() => null);
-  const problem = isRecord(answer) ? answer : {};
-  const said = text(problem.detail) ?? text(problem.title) ?? `The server answered ${response.status}.`;
-  const after = Number(response.headers.get('Retry-After') ?? 0) * 1000;
-  const retryAfterMs = isCount(problem.retryAfterMs) ? problem.retryAfterMs : isCount(after) ? after : 0;
-  return new ApiError(response.status, text(problem.code) ?? `http_${response.status}`, said, retryAfterMs);
-}
-
-async function call(
-  method: string,
-  path: string,
-  bearer: string | null,
-  body?: unknown,
-  signal: AbortSignal = AbortSignal.timeout(TIMEOUT_MS),
-): Promise<Record<string, unknown>> {
-  const json: Record<string, string> = body === undefined ? {} : { 'Content-Type': 'application/json' };
-  const headers = { ...headersFor(bearer), ...json };
-  try {
-    const response = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal });
-    if (!response.ok) throw await readRefusal(response);
-    const answer: unknown = await response.json();
-    return isRecord(answer) ? answer : {};
-  } catch (error) {
-    throw error instanceof ApiError ? error : new ApiError(0, 'network', 'The server cannot be reached.');
-  }
-}
-
-const id = encodeURIComponent;
-const unexpected = (): ApiError => new ApiError(502, 'unexpected_answer', 'The server gave an unexpected answer.');
-
-export async function devToken(userId: string): Promise<string> {
-  const { token } = await call('POST', 'dev/token', null, { userId });
-  if (typeof token !== 'string') throw unexpected();
-  return token;
-}
-
-export async function bootstrap(accessToken: string, deviceId: string): Promise<Session> {
-  const answer = await call('POST', 'v1/sessions/bootstrap', accessToken, { deviceId, platform: 'web' });
-  const userId = text(answer.userId);
-  const sessionToken = text(answer.sessionToken);
-  if (!userId || !sessionToken) throw unexpected();
-  return {
-    userId,
-    sessionToken,
-    deviceId: text(answer.deviceId) ?? deviceId,
-    websocketUrl: text(answer.websocketUrl) ?? 'v1/connect',
-    expiresAt: text(answer.expiresAt) ?? '',
-  };
-}
+import { toPresence, toSync } from '../frames';
+import { isCount, isRecord, text } from '../guards';
+import type { Json, Message, ServerFrame, Summary } from '../protocol';
+import { toMessages, toSummary } from '../reading';
+import { ApiError, call, id, unexpected } from './call';
 
 export async function createDirect(bearer: string, participantIds: readonly string[]): Promise<string> {
   const { conversationId } = await call('POST', 'v1/conversations/direct', bearer, { participantIds });
@@ -173,4 +92,32 @@ export async function isThere(bearer: string, since: string | undefined, withinM
   } catch (error) {
     return error instanceof ApiError && error.status >= 400 && error.status < 500 && !error.code.startsWith('http_');
   }
+}
+
+const path = (conversationId: string, rest: string): string => `v1/conversations/${id(conversationId)}/${rest}`;
+
+export async function editMessage(bearer: string, conversationId: string, seq: number, body: Json): Promise<void> {
+  await call('PATCH', path(conversationId, `messages/${seq}`), bearer, { body });
+}
+
+export async function deleteMessage(bearer: string, conversationId: string, seq: number): Promise<void> {
+  await call('DELETE', path(conversationId, `messages/${seq}`), bearer);
+}
+
+export async function react(bearer: string, conversationId: string, seq: number, emoji: string, on: boolean): Promise<void> {
+  await call(on ? 'PUT' : 'DELETE', path(conversationId, `messages/${seq}/reactions/${id(emoji)}`), bearer);
+}
+
+export interface Receipts {
+  readonly readBy: readonly string[];
+  readonly deliveredTo: readonly string[];
+  /** the sender counts */
+  readonly members: number;
+}
+
+export async function getReceipts(bearer: string, conversationId: string, seq: number): Promise<Receipts> {
+  const answer = await call('GET', path(conversationId, `receipts/${seq}`), bearer);
+  const people = (value: unknown): readonly string[] =>
+    Array.isArray(value) ? value.filter(isRecord).flatMap((one) => text(one.userId) ?? []) : [];
+  return { readBy: people(answer.readBy), deliveredTo: people(answer.deliveredTo), members: isCount(answer.members) ? answer.members : 0 };
 }

@@ -13,9 +13,9 @@ use std::{
 };
 
 use parley_domain::UserId;
-use parley_nats::presence::MAX_AGE;
 
 use self::recent::Recent;
+use super::MAX_AGE;
 
 /// The bounds of a table.
 #[derive(Debug, Clone, Copy)]
