@@ -28,7 +28,7 @@ const STEPS_A_CHECK: u64 = 80;
 
 fn steps() -> u64 {
     let given = std::env::var("PARLEY_TEST_PEOPLE_STEPS").ok();
-    given.and_then(|steps| steps.parse().ok()).unwrap_or(1_200)
+    given.and_then(|steps| steps.parse().ok()).unwrap_or(800)
 }
 
 #[tokio::test]
@@ -39,7 +39,10 @@ async fn what_people_do_has_the_consequences_that_the_contract_says() {
     let deployment = Deployment::start_with(&[("PARLEY_ERASE_GRACE_SECONDS", "0")]).await;
     let _commands = deployment.service("commands").await;
     let _projections = deployment.service("projections").await;
-    let gateways = [deployment.gateway().await, deployment.gateway().await];
+    // One that remembers, and one that forgets soon and asks the views.
+    let small = [("PARLEY_RING_BYTES", "65536"), ("PARLEY_RING_PRELOAD_EVENTS", "10")];
+    let gateways = [deployment.gateway().await, deployment.service_with("gateway", &small).await];
+    gateways[1].wait_ready().await;
     let mut run = Run::begin(&gateways, seed).await;
     for step in 1..=steps() {
         run.step().await;

@@ -5,12 +5,8 @@ use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use super::reference::{Act, User, What, World};
 
 pub const USERS: [User; 5] = ["alice", "bob", "carol", "dave", "erin"];
-/// Two groups and a channel; in the beginning they do not exist.
-const GROUPS: [&str; 3] = [
-    "g.0193e5a0-7b1c-7def-8123-000000000001",
-    "g.0193e5a0-7b1c-7def-8123-000000000002",
-    "c.0193e5a0-7b1c-7def-8123-000000000003",
-];
+/// Two groups and a channel at a time; in the beginning they do not exist.
+const KINDS: [char; 3] = ['g', 'g', 'c'];
 const EMOJI: [&str; 3] = ["👍", "❤️", "😂"];
 
 /// A seed's dice.
@@ -58,7 +54,7 @@ impl Plan {
             }
             return again;
         }
-        let (by, id) = (self.user(), self.conversation());
+        let (by, id) = (self.user(), self.conversation(world));
         let by = self.somebody_in(world, &id, by);
         let is_direct = id.starts_with('d');
         let last = world.last_seq(&id);
@@ -112,9 +108,13 @@ impl Plan {
         EMOJI[self.dice.random_range(0..EMOJI.len())]
     }
 
-    fn conversation(&mut self) -> String {
+    fn conversation(&mut self, world: &World) -> String {
         if self.chance(65) {
-            return GROUPS[self.dice.random_range(0..GROUPS.len())].to_owned();
+            let place = self.dice.random_range(0..KINDS.len());
+            let id =
+                |n: usize| format!("{}.0193e5a0-7b1c-7def-8123-{place:04}{n:08}", KINDS[place]);
+            // In the place of one that everybody has left, another one begins.
+            return (0..).map(id).find(|id| !world.is_deserted(id)).unwrap();
         }
         let one = self.dice.random_range(0..USERS.len() - 1);
         let other = self.dice.random_range(one + 1..USERS.len());

@@ -168,6 +168,11 @@ impl World {
         self.rooms.get(id).is_some_and(|room| room.version > 0)
     }
 
+    /// Whether everybody has left it.
+    pub fn is_deserted(&self, id: &str) -> bool {
+        self.rooms.get(id).is_some_and(|room| room.version > 0 && room.members.is_empty())
+    }
+
     /// Whether everybody who is there may see this message.
     pub fn is_seen_by_all(&self, id: &str, seq: u64) -> bool {
         let Some(room) = self.rooms.get(id) else { return true };
