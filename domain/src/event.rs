@@ -19,8 +19,8 @@ pub use conversation::{
     CursorMoved, DeletedMessage, MessageDeleted, MessageEdited, MessageSent, Reaction,
 };
 pub use membership::{
-    ConversationBlocked, ConversationCreated, ConversationRenamed, ConversationTimerSet, Member,
-    MemberAdded, MemberLeft, MemberRemoved, MemberRoleChanged, Role,
+    ConversationBlocked, ConversationCreated, ConversationRenamed, ConversationTimerSet,
+    ConversationUnblocked, Member, MemberAdded, MemberLeft, MemberRemoved, MemberRoleChanged, Role,
 };
 
 use crate::{
@@ -120,7 +120,7 @@ catalogue! {
         "conversation.renamed" => ConversationRenamed(ConversationRenamed),
         "conversation.timerSet" => ConversationTimerSet(ConversationTimerSet),
         "conversation.blocked" => ConversationBlocked(ConversationBlocked),
-        "conversation.unblocked" => ConversationUnblocked(ConversationBlocked),
+        "conversation.unblocked" => ConversationUnblocked(ConversationUnblocked),
     }
     account {
         "device.registered" => DeviceRegistered(DeviceRegistered),

@@ -20,6 +20,7 @@ mod notify;
 mod operators;
 mod outages;
 mod page;
+mod people;
 mod resume;
 mod services;
 mod states;

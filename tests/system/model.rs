@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use parley_domain::{AccountEvent, Event, EventData};
 use serde_json::{Value, json};
 
+use crate::harness::Client;
+
 /// A person's device.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
@@ -30,6 +32,30 @@ impl Model {
     /// Before its first sync.
     pub fn new(me: &str) -> Self {
         Self { me: me.to_owned(), conversations: BTreeMap::new(), account: Value::Null }
+    }
+
+    /// What a device that is new knows, with all of its history.
+    pub async fn fresh(me: &str, client: &Client) -> Self {
+        let mut fresh = Self::new(me);
+        let mut since = String::new();
+        loop {
+            let page = client.get(&format!("/v1/sync{since}")).await.expect(200);
+            fresh.page(&page);
+            if page["more"] == false {
+                break;
+            }
+            since = format!("?since={}", page["token"].as_str().unwrap());
+        }
+        for (id, conversation) in &mut fresh.conversations {
+            let mut after = json!(0);
+            while !after.is_null() {
+                let path = format!("/v1/conversations/{id}/messages?afterSeq={after}&limit=200");
+                let history = client.get(&path).await.expect(200);
+                conversation.take(history["messages"].as_array().unwrap());
+                after = history["nextAfterSeq"].clone();
+            }
+        }
+        fresh
     }
 
     /// The version of a conversation or of the account, by an event's `subject`; 0 for none.
@@ -85,6 +111,9 @@ impl Model {
         let mark = self.mark(id).clone();
         if let Some(conversation) = self.conversations.get_mut(id.as_str().unwrap()) {
             conversation.show(&mark);
+            if let Some(through) = mark.get("readThroughSeq") {
+                conversation.read_channel(&self.me, through);
+            }
         }
         let says = |mark: &Value| {
             mark["muted"] == true
@@ -111,7 +140,12 @@ impl Model {
 
     /// Takes an `event` frame: drops what is known, applies the next version, fails at a jump.
     pub fn event(&mut self, json: &Value) {
-        let event = Event::from_json(json.to_string().as_bytes()).unwrap();
+        let mut readable = json.clone();
+        // Of a message that was deleted meanwhile, as a later event says.
+        if readable["data"].get("body") == Some(&Value::Null) {
+            readable["data"]["body"] = json!({"kind": "text", "text": "gone"});
+        }
+        let event = Event::from_json(readable.to_string().as_bytes()).unwrap();
         let subject = json["subject"].as_str().unwrap();
         let known = self.version(subject);
         if event.version <= known {
@@ -147,8 +181,18 @@ impl Model {
                 self.conversation(json).reached(&me, &data["userId"], through, true);
             }
             EventData::ConversationCreated(_) => self.conversation(json).created(&me, data),
-            EventData::MemberAdded(_) | EventData::MemberRemoved(_) | EventData::MemberLeft(_) => {
+            EventData::MemberAdded(_) => {
                 self.conversation(json).summary["memberCount"] = data["memberCount"].clone();
+            }
+            EventData::MemberRemoved(_) | EventData::MemberLeft(_) => {
+                let summary = &mut self.conversation(json).summary;
+                summary["memberCount"] = data["memberCount"].clone();
+                if data["userId"] == me {
+                    summary["canSend"] = json!(false);
+                    summary["timerSeconds"] = json!(0);
+                } else if data["newOwnerId"] == me {
+                    summary["canSend"] = json!(true);
+                }
             }
             EventData::MemberRoleChanged(_) => {
                 let summary = &mut self.conversation(json).summary;
@@ -162,13 +206,18 @@ impl Model {
             EventData::ConversationTimerSet(_) => {
                 self.conversation(json).summary["timerSeconds"] = data["seconds"].clone();
             }
-            // Of two who block each other, a device has to ask whether the other still does.
-            EventData::ConversationBlocked(_) | EventData::ConversationUnblocked(_) => {
-                let blocks = matches!(&event.data, EventData::ConversationBlocked(_));
+            EventData::ConversationBlocked(_) => {
                 let summary = &mut self.conversation(json).summary;
-                summary["canSend"] = json!(!blocks);
+                summary["canSend"] = json!(false);
                 if json["actor"] == me {
-                    summary["blockedByMe"] = json!(blocks);
+                    summary["blockedByMe"] = json!(true);
+                }
+            }
+            EventData::ConversationUnblocked(_) => {
+                let summary = &mut self.conversation(json).summary;
+                summary["canSend"] = json!(data["stillBlocked"] != true);
+                if json["actor"] == me {
+                    summary["blockedByMe"] = json!(false);
                 }
             }
             EventData::Account(AccountEvent::DeviceRegistered(_)) => {
@@ -295,7 +344,7 @@ impl Conversation {
 }
 
 /// Sets a field, or takes it away.
-fn put(object: &mut Value, field: &str, value: Option<&Value>) {
+pub fn put(object: &mut Value, field: &str, value: Option<&Value>) {
     let object = object.as_object_mut().unwrap();
     match value {
         Some(value) => drop(object.insert(field.to_owned(), value.clone())),
@@ -325,6 +374,7 @@ fn react(message: &mut Value, emoji: &Value, user: &Value) {
         Some(reaction) => reaction["userIds"].as_array_mut().unwrap().push(user.clone()),
         None => reactions.push(json!({"emoji": emoji, "userIds": [user]})),
     }
+    reactions.sort_by_key(|reaction| reaction["emoji"].as_str().unwrap().to_owned());
 }
 
 fn take_back(message: &mut Value, emoji: &Value, user: &Value) {
@@ -350,6 +400,14 @@ impl Conversation {
         self.summary["archived"] = json!(through.is_some() && through >= last);
     }
 
+    /// In a channel one's cursors are not in the log, but in one's marks.
+    fn read_channel(&mut self, me: &str, through: &Value) {
+        if through.as_u64() > self.summary["readSeq"].as_u64() {
+            self.reached(me, &json!(me), through, true);
+            self.count_unread(me);
+        }
+    }
+
     /// Messages as a sync or history has them.
     pub fn take(&mut self, messages: &[Value]) {
         for message in messages {
@@ -373,31 +431,36 @@ impl Conversation {
         self.reached(me, &event["actor"], &json!(seq), true);
     }
 
-    /// Something happens to a message that is known.
+    /// Something happens to a message; nothing, if it was before one's time.
     fn changed(&mut self, event: &Value, change: impl FnOnce(&mut Value)) {
         let seq = event["data"]["conversationSeq"].as_u64().unwrap();
-        let message = self.messages.get_mut(&seq).unwrap();
+        let Some(message) = self.messages.get_mut(&seq) else { return };
         change(message);
         if self.summary["lastSeq"] == seq {
             self.summary["lastMessage"] = message.clone();
         }
     }
 
-    /// Somebody's cursors, which only go forward; read implies delivered.
+    /// Somebody's cursors; read implies delivered. Those of many are not in their conversation's
+    /// summary.
     fn reached(&mut self, me: &str, user: &Value, through: &Value, is_read: bool) {
         let (read, delivered) = if user == me {
             ("readSeq", "deliveredSeq")
-        } else {
+        } else if self.summary["kind"] == "direct" {
             ("peerReadSeq", "peerDeliveredSeq")
+        } else {
+            return;
         };
-        let mut raise = |cursor: &str| {
-            if through.as_u64() > self.summary[cursor].as_u64() {
-                self.summary[cursor] = through.clone();
-            }
-        };
-        raise(delivered);
+        self.raise(delivered, through);
         if is_read {
-            raise(read);
+            self.raise(read, through);
+        }
+    }
+
+    /// A cursor only goes forward.
+    fn raise(&mut self, cursor: &str, through: &Value) {
+        if through.as_u64() > self.summary[cursor].as_u64() {
+            self.summary[cursor] = through.clone();
         }
     }
 

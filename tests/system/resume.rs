@@ -19,7 +19,7 @@ fn cuts() -> u32 {
 }
 
 /// `PARLEY_TEST_SEED`, or another one each time.
-fn seed() -> u64 {
+pub fn seed() -> u64 {
     let given = std::env::var("PARLEY_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
     given.unwrap_or_else(|| u64::from(std::process::id()) * 7_919 + 1)
 }

@@ -2,7 +2,7 @@
 
 use super::{Command, Conversation, Refusal};
 use crate::{
-    event::{ConversationBlocked, EventData},
+    event::{ConversationBlocked, ConversationUnblocked, EventData},
     ids::Kind,
 };
 
@@ -18,10 +18,14 @@ impl Conversation {
                 return Err(Refusal::Forbidden("people are blocked in direct conversations"));
             }
         }
-        Ok(match (self.blocked_by.contains(&command.actor.user_id), block) {
+        let actor = &command.actor.user_id;
+        let still_blocked = self.blocked_by.iter().any(|user| user != actor);
+        Ok(match (self.blocked_by.contains(actor), block) {
             (true, true) | (false, false) => None,
             (false, true) => Some(EventData::ConversationBlocked(ConversationBlocked {})),
-            (true, false) => Some(EventData::ConversationUnblocked(ConversationBlocked {})),
+            (true, false) => {
+                Some(EventData::ConversationUnblocked(ConversationUnblocked { still_blocked }))
+            }
         })
     }
 }
@@ -49,6 +53,21 @@ mod tests {
         assert_eq!(state.decide(&command("alice", Action::Unblock)), Ok(None));
         let state = given(&[first, block, unblock]);
         assert!(matches!(state.decide(&send("alice", "2", "hi")), Ok(Some(_))));
+    }
+
+    #[test]
+    fn an_unblocking_says_whether_the_other_still_blocks() {
+        let unblocked = |state: &Conversation, user| {
+            let event = state.decide(&command(user, Action::Unblock)).unwrap().unwrap();
+            let EventData::ConversationUnblocked(unblocked) = event.data else {
+                panic!("{event:?}")
+            };
+            unblocked.still_blocked
+        };
+        let one = given(&[command("alice", Action::Block)]);
+        assert!(!unblocked(&one, "alice"));
+        let both = given(&[command("alice", Action::Block), command("bob", Action::Block)]);
+        assert!(unblocked(&both, "alice") && unblocked(&both, "bob"));
     }
 
     #[test]

@@ -115,6 +115,16 @@ pub struct ConversationTimerSet {
     pub seconds: u64,
 }
 
-/// The actor blocks the other of a direct conversation, or blocks them no more.
+/// The actor blocks the other of a direct conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConversationBlocked {}
+
+/// The actor blocks the other no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConversationUnblocked {
+    /// The other blocks the actor: without this, a device that knows of one blocking from a summary
+    /// could not tell whether it may send again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub still_blocked: bool,
+}

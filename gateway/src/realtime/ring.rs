@@ -283,7 +283,7 @@ impl Ring {
             return false;
         };
         self.bytes = self.bytes.saturating_sub(ENTRY_BYTES + entry.frame.len());
-        self.floor = entry.position;
+        self.floor = self.floor.max(entry.position);
         self.gone += 1;
         for index in entry.audience.into_iter().flatten() {
             let Some(slot) = self.slots.get_mut(index as usize) else { continue };

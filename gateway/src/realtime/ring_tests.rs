@@ -179,6 +179,9 @@ fn what_is_forgotten_is_lost_to_those_who_were_before_it() {
     push(&mut ring, 10, &["a"], "10");
     assert_eq!(pull(&ring, "a", 8).1, Pulled::Lost);
     assert_eq!(pull(&ring, "a", 9).0, ["10"]);
+    // What came late goes first, and brings nothing back.
+    ring.forget(8);
+    assert_eq!((ring.floor(), ring.len()), (9, 1));
 }
 
 #[test]

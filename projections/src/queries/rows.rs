@@ -20,7 +20,7 @@ macro_rules! message_columns {
          m.expires_at, m.by_service, CASE WHEN m.expires_at <= now() THEN NULL ELSE m.body END AS body, \
          CASE WHEN m.changed_position IS NULL OR m.expires_at <= now() THEN NULL ELSE \
          (SELECT jsonb_agg(jsonb_build_object('emoji', e.emoji, 'userIds', e.users) \
-         ORDER BY e.first) FROM (SELECT r.emoji, min(r.position) AS first, \
+         ORDER BY e.emoji COLLATE \"C\") FROM (SELECT r.emoji, \
          jsonb_agg(r.user_id ORDER BY r.position) AS users FROM reactions r \
          WHERE r.conversation_id = m.conversation_id \
          AND r.conversation_seq = m.conversation_seq GROUP BY r.emoji) e) END AS reactions"

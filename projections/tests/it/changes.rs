@@ -63,10 +63,10 @@ async fn history_and_the_inbox_show_what_messages_say_now() {
 }
 
 #[tokio::test]
-async fn reactions_are_shown_in_the_order_in_which_they_came() {
+async fn reactions_are_shown_by_emoji_and_their_users_as_they_came() {
     let mut log = talk();
-    log.react("bob", "ann", 1, "❤️");
     log.react("bob", "ann", 1, "👍");
+    log.react("bob", "ann", 1, "❤️");
     log.react("ann", "bob", 1, "👍");
     let pool = views_of(&log).await;
     let shown = messages(&pool).await;
