@@ -4,8 +4,10 @@
 //! late changes nothing, and the log can still be folded after a message was erased from it.
 
 mod add_member;
+mod answer;
 mod block;
 mod change_role;
+mod command;
 mod create;
 mod cursor;
 mod delete;
@@ -23,8 +25,9 @@ mod title;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
+pub use answer::{Answer, Refusal};
+pub use command::{Action, Actor, Command, Scope};
 pub use members::{DEPARTED_VERSIONS, MAX_GROUP_MEMBERS, Members, Membership};
 pub use recent::{Content, RECENT_MESSAGES, Recent, Sent};
 pub use set_timer::TIMER_SECONDS;
@@ -32,11 +35,8 @@ pub use title::{InvalidTitle, MAX_TITLE_CHARACTERS, Title};
 
 use crate::{
     body::Body,
-    emoji::Emoji,
     event::{Event, EventData, Role},
-    ids::{ClientMessageId, ConversationId, DeviceId, Kind, UserId},
-    masking::Masking,
-    timestamp::Timestamp,
+    ids::{ConversationId, Kind, UserId},
 };
 
 /// How far one person has come; `read <= delivered`.
@@ -66,208 +66,6 @@ pub struct Conversation {
     pub timer_seconds: u64,
     /// A backend service has posted an order; it stays so.
     pub has_order: bool,
-}
-
-/// What may be asked of a conversation, with everything that is not its own to know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Command {
-    pub conversation_id: ConversationId,
-    pub actor: Actor,
-    pub time: Timestamp,
-    /// UUIDv7 for the event, should there be one; also the id of the message it sends.
-    pub event_id: Uuid,
-    pub action: Action,
-    /// What people may not write to each other before they have an order.
-    pub masking: Masking,
-    /// The message that the action is about, if [`Conversation::wants`] it: as it is now.
-    pub message: Option<Box<Sent>>,
-}
-
-/// Whose act it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Actor {
-    pub user_id: UserId,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub device_id: Option<DeviceId>,
-    pub scope: Scope,
-    /// Does not want others to learn how far they have read in direct conversations.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub is_discreet: bool,
-}
-
-/// On whose behalf the caller speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Scope {
-    /// A person, for themselves.
-    User,
-    /// A backend service of the marketplace, for a person.
-    Service,
-}
-
-/// What is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum Action {
-    SendMessage {
-        client_message_id: ClientMessageId,
-        /// Already [`Body::validated`].
-        body: Body,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        reply_to: Option<u64>,
-    },
-    MarkDelivered {
-        through_seq: u64,
-    },
-    MarkRead {
-        through_seq: u64,
-    },
-    EditMessage {
-        conversation_seq: u64,
-        /// Already [`Body::validated`].
-        body: Body,
-    },
-    /// For everyone.
-    DeleteMessage {
-        conversation_seq: u64,
-        /// Backend services only: with it, any message at any time.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        reason: Option<String>,
-    },
-    /// Its time is over; the actor is its sender. Nobody outside asks for it.
-    ExpireMessage {
-        conversation_seq: u64,
-    },
-    AddReaction {
-        conversation_seq: u64,
-        emoji: Emoji,
-    },
-    RemoveReaction {
-        conversation_seq: u64,
-        emoji: Emoji,
-    },
-    /// Of a group or channel, as its id says.
-    Create {
-        title: Title,
-        /// Besides the actor, who owns it.
-        members: Vec<UserId>,
-    },
-    /// Of somebody who is in it already, it changes the role, if one is given.
-    AddMember {
-        user_id: UserId,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        role: Option<Role>,
-    },
-    /// Oneself: leave.
-    RemoveMember {
-        user_id: UserId,
-    },
-    ChangeRole {
-        user_id: UserId,
-        role: Role,
-    },
-    Rename {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        title: Option<Title>,
-    },
-    SetTimer {
-        seconds: u64,
-    },
-    Block,
-    Unblock,
-}
-
-impl Action {
-    /// The number of the message that it is about.
-    fn message(&self) -> Option<u64> {
-        match self {
-            Self::SendMessage { .. }
-            | Self::MarkDelivered { .. }
-            | Self::MarkRead { .. }
-            | Self::Create { .. }
-            | Self::AddMember { .. }
-            | Self::RemoveMember { .. }
-            | Self::ChangeRole { .. }
-            | Self::Rename { .. }
-            | Self::SetTimer { .. }
-            | Self::Block
-            | Self::Unblock => None,
-            Self::EditMessage { conversation_seq, .. }
-            | Self::DeleteMessage { conversation_seq, .. }
-            | Self::ExpireMessage { conversation_seq }
-            | Self::AddReaction { conversation_seq, .. }
-            | Self::RemoveReaction { conversation_seq, .. } => Some(*conversation_seq),
-        }
-    }
-}
-
-/// Why a conversation says no. Nothing has changed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    #[error("there is no such conversation")]
-    NotFound,
-    #[error("only a backend service may send this kind of message")]
-    ServicesOnly,
-    #[error("the clientMessageId {0} already names a message with another body")]
-    ClientMessageIdReused(ClientMessageId),
-    #[error("replyTo names no message; the last one is {last_seq}")]
-    ReplyBeyondLast { last_seq: u64 },
-    #[error("the last message is {last_seq}")]
-    CursorBeyondLast { last_seq: u64 },
-    #[error("{0}")]
-    Forbidden(&'static str),
-    #[error("one of the two blocks the other")]
-    Blocked,
-    #[error("{0} is not a member")]
-    NotMember(UserId),
-    #[error("a group has {MAX_GROUP_MEMBERS} members at most")]
-    GroupFull,
-    #[error("{0}")]
-    Invalid(&'static str),
-    #[error("there is no such message")]
-    NoMessage,
-    #[error("only its sender may do that to a message")]
-    NotSender,
-    #[error("that may be done for {hours} hours after a message was sent")]
-    TooLate { hours: u64 },
-    #[error("the message is deleted")]
-    Deleted,
-    #[error("the message has not expired")]
-    NotExpired,
-    #[error("a reason is a backend service's to give: 1 to {max} characters, and not \"{expired}\"", max = delete::MAX_REASON_CHARACTERS, expired = delete::EXPIRED)]
-    Reason,
-    #[error("a message carries {emoji} different emoji and {all} reactions at most", emoji = react::MAX_EMOJI, all = react::MAX_REACTIONS)]
-    TooManyReactions,
-}
-
-/// What the caller of an accepted command is told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum Answer {
-    Sent {
-        client_message_id: ClientMessageId,
-        message_id: Uuid,
-        conversation_seq: u64,
-        version: u64,
-        /// The message was there already: these are its first numbers.
-        duplicate: bool,
-    },
-    /// Where the caller's cursors are now; `version` is the conversation's.
-    Cursor { version: u64, read_seq: u64, delivered_seq: u64 },
-    /// It is done, now (`changed`) or before; `version` is the conversation's.
-    Done { version: u64, changed: bool },
-}
-
-impl Answer {
-    /// Of the conversation, with what was asked for.
-    pub fn version(&self) -> u64 {
-        match self {
-            Self::Sent { version, .. }
-            | Self::Cursor { version, .. }
-            | Self::Done { version, .. } => *version,
-        }
-    }
 }
 
 impl Conversation {
@@ -606,121 +404,4 @@ impl cqrs_es::Aggregate for Conversation {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    pub(crate) fn user(text: &str) -> UserId {
-        UserId::parse(text).unwrap()
-    }
-
-    pub(crate) fn command(actor: &str, action: Action) -> Command {
-        Command {
-            conversation_id: ConversationId::parse("d.alice.bob").unwrap(),
-            actor: Actor {
-                user_id: user(actor),
-                device_id: None,
-                scope: Scope::User,
-                is_discreet: false,
-            },
-            time: Timestamp::from_unix_millis(1_795_254_300_123),
-            event_id: Uuid::from_u128(7),
-            action,
-            masking: Masking::default(),
-            message: None,
-        }
-    }
-
-    pub(crate) fn send(actor: &str, id: &str, text: &str) -> Command {
-        command(
-            actor,
-            Action::SendMessage {
-                client_message_id: ClientMessageId::parse(id).unwrap(),
-                body: Body::Text { text: text.to_owned() },
-                reply_to: None,
-            },
-        )
-    }
-
-    pub(crate) const GROUP: &str = "g.0193e5a0-7b1c-7def-8123-456789abcdef";
-    pub(crate) const CHANNEL: &str = "c.0193e5a0-7b1c-7def-8123-456789abcdef";
-
-    /// The same command to another conversation.
-    pub(crate) fn inside(id: &str, command: Command) -> Command {
-        Command { conversation_id: ConversationId::parse(id).unwrap(), ..command }
-    }
-
-    pub(crate) fn create(id: &str, owner: &str, members: &[&str]) -> Command {
-        let members = members.iter().map(|name| user(name)).collect();
-        let title = Title::parse("Market").unwrap();
-        inside(id, command(owner, Action::Create { title, members }))
-    }
-
-    pub(crate) fn add(id: &str, actor: &str, name: &str, role: Option<Role>) -> Command {
-        inside(id, command(actor, Action::AddMember { user_id: user(name), role }))
-    }
-
-    /// olga owns it, adam is an admin, mia a member.
-    pub(crate) fn group() -> Conversation {
-        given(&[create(GROUP, "olga", &["mia"]), add(GROUP, "olga", "adam", Some(Role::Admin))])
-    }
-
-    pub(crate) fn edit(actor: &str, conversation_seq: u64, text: &str) -> Command {
-        let body = Body::Text { text: text.to_owned() };
-        command(actor, Action::EditMessage { conversation_seq, body })
-    }
-
-    pub(crate) fn delete(actor: &str, conversation_seq: u64) -> Command {
-        command(actor, Action::DeleteMessage { conversation_seq, reason: None })
-    }
-
-    pub(crate) fn react(actor: &str, conversation_seq: u64, emoji: &str) -> Command {
-        let emoji = Emoji::parse(emoji).unwrap();
-        command(actor, Action::AddReaction { conversation_seq, emoji })
-    }
-
-    /// The same, asked later.
-    pub(crate) fn later(hours: i64, millis: i64, command: Command) -> Command {
-        let millis = command.time.unix_millis() + hours * 60 * 60 * 1_000 + millis;
-        Command { time: Timestamp::from_unix_millis(millis), ..command }
-    }
-
-    /// The state after these commands, all of which must be accepted.
-    pub(crate) fn given(commands: &[Command]) -> Conversation {
-        let mut state = Conversation::default();
-        for command in commands {
-            if let Some(event) = state.decide(command).unwrap() {
-                state.evolve(&event);
-            }
-        }
-        state
-    }
-
-    #[test]
-    fn an_old_message_is_looked_up_first() {
-        let commands: Vec<_> =
-            (0..=RECENT_MESSAGES).map(|n| send("alice", &format!("c-{n}"), "hi")).collect();
-        let state = given(&commands);
-        let mut asked = edit("alice", 1, "ho");
-        assert_eq!(state.wants(&asked.action), Some(1));
-        assert_eq!(state.wants(&edit("alice", 2, "ho").action), None);
-        assert_eq!(state.wants(&edit("alice", 2_000, "ho").action), None);
-        assert_eq!(state.decide(&asked), Err(Refusal::NoMessage));
-        let first = given(&commands[..1]).recent.by_seq(1).cloned();
-        asked.message = first.map(Box::new);
-        assert!(matches!(state.decide(&asked), Ok(Some(_))));
-    }
-
-    #[test]
-    fn a_stranger_finds_no_conversation() {
-        let state = given(&[send("alice", "c-1", "hi")]);
-        assert_eq!(state.decide(&send("eve", "c-1", "hi")), Err(Refusal::NotFound));
-        assert_eq!(
-            state.decide(&command("eve", Action::MarkRead { through_seq: 1 })),
-            Err(Refusal::NotFound)
-        );
-        let mut group = send("alice", "c-1", "hi");
-        group.conversation_id =
-            ConversationId::parse("g.0193e5a0-7b1c-7def-8123-456789abcdef").unwrap();
-        assert_eq!(Conversation::default().decide(&group), Err(Refusal::NotFound));
-    }
-}
+pub(crate) mod tests;

@@ -89,12 +89,13 @@ mod tests {
             command.actor.is_discreet = true;
             command
         };
-        let hidden = |state: &Conversation, command: &Command| match state.decide(command) {
-            Ok(Some(event)) => match event.data {
-                EventData::CursorRead(moved) | EventData::CursorDelivered(moved) => moved.hidden,
-                other => panic!("{other:?}"),
-            },
-            other => panic!("{other:?}"),
+        let hidden = |state: &Conversation, command: &Command| {
+            let Ok(Some(event)) = state.decide(command) else { panic!("{command:?}") };
+            let (EventData::CursorRead(moved) | EventData::CursorDelivered(moved)) = event.data
+            else {
+                panic!("{event:?}")
+            };
+            moved.hidden
         };
         let state = given(&[send("alice", "1", "a")]);
         assert!(!hidden(&state, &read(1)));
