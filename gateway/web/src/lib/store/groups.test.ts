@@ -104,7 +104,8 @@ describe('membership', () => {
 });
 
 describe('blocking', () => {
-  const block = (version: number, actor: string, on: boolean): LogEvent => event(version, on ? 'conversation.blocked' : 'conversation.unblocked', actor, {});
+  const block = (version: number, actor: string, on: boolean, still = false): LogEvent =>
+    event(version, on ? 'conversation.blocked' : 'conversation.unblocked', actor, still ? { stillBlocked: true } : {});
 
   it.each(SEEDS)('equals a fresh sync, whoever blocks whom (seed %i)', (seed) => {
     const pick = random(seed);
@@ -113,7 +114,9 @@ describe('blocking', () => {
     for (let version = 2; version < 20; version += 1) {
       const actor = pick() < 0.5 ? ALICE : BOB;
       blocks[actor] = !blocks[actor];
-      state = live(state, block(version, actor, blocks[actor] ?? false));
+      const on = blocks[actor] ?? false;
+      const still = !on && (blocks[actor === ALICE ? BOB : ALICE] ?? false);
+      state = live(state, block(version, actor, on, still));
       expect(held(state, PAIR).summary).toMatchObject({
         version,
         blockedByMe: blocks[ALICE],
@@ -125,7 +128,7 @@ describe('blocking', () => {
   it('by the other, learnt from a summary, outlasts my own', () => {
     const { summary } = held(live(initialState(ALICE), sentBy(BOB, 1, 1)), PAIR);
     const begin = apply(initialState(ALICE), { type: 'local.summary', summary: { ...summary, canSend: false } });
-    expect(held(live(begin, block(2, ALICE, true), block(3, ALICE, false)), PAIR).summary.canSend).toBe(false);
+    expect(held(live(begin, block(2, ALICE, true), block(3, ALICE, false, true)), PAIR).summary.canSend).toBe(false);
   });
 
   it('keeps cursors back: they come as 0, move nothing and keep the versions gapless', () => {

@@ -62,10 +62,12 @@ const writing = (kind: string, role: string | undefined): Partial<Summary> => ({
 });
 
 /** Either side may block, and both at once. */
-export function blocked(conversation: Conversation, { actor, type }: LogEvent, me: string): Conversation {
+export function blocked(conversation: Conversation, { actor, type, data }: LogEvent, me: string): Conversation {
   const on = type === 'conversation.blocked';
-  const mine = actor === me ? on : conversation.summary.blockedByMe;
-  const theirs = actor === me ? conversation.peerBlocks : on;
+  // Whoever takes a block back learns whether the other one's is still there.
+  const other = (known = false) => (on ? known : data.stillBlocked === true);
+  const mine = actor === me ? on : other(conversation.summary.blockedByMe);
+  const theirs = actor === me ? other(conversation.peerBlocks) : on;
   return withSummary({ ...conversation, peerBlocks: theirs }, { blockedByMe: mine, canSend: !mine && !theirs });
 }
 
