@@ -6,6 +6,7 @@ use super::{Command, Conversation, Refusal, Scope};
 use crate::{
     body::Body,
     event::{EventData, MessageEdited},
+    ids::Kind,
 };
 
 /// How long after it was sent a message may be edited.
@@ -40,7 +41,12 @@ impl Conversation {
         if command.time.is_later_than(sent.created_at, EDIT_WINDOW) {
             return Err(Refusal::TooLate { hours: EDIT_WINDOW.as_secs() / 3_600 });
         }
-        Ok(Some(EventData::MessageEdited(MessageEdited { conversation_seq: seq, body })))
+        let sent_version = match command.conversation_id.kind() {
+            Kind::Direct => None,
+            Kind::Group | Kind::Channel => Some(sent.version),
+        };
+        let edited = MessageEdited { conversation_seq: seq, sent_version, body };
+        Ok(Some(EventData::MessageEdited(edited)))
     }
 }
 

@@ -52,6 +52,10 @@ pub struct CursorMoved {
 #[serde(rename_all = "camelCase")]
 pub struct MessageEdited {
     pub conversation_seq: u64,
+    /// In groups and channels: of the event that sent it, so that whoever came after that is not
+    /// told what it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_version: Option<u64>,
     pub body: Body,
 }
 

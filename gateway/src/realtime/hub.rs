@@ -21,6 +21,7 @@ use super::{
     members::Recipients,
     past::Past,
     protocol::Frame,
+    redaction::edit_for,
     registry::{Delivery, Mailbox, Registry, lock},
     routing::{self, Audience, Logged, Masked, NotRouted, Routed, Tie},
     token::{Codec, Positions},
@@ -117,7 +118,8 @@ pub struct Unknown {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loaded {
     pub group: SmolStr,
-    pub members: Vec<SmolStr>,
+    /// Each with the version of the event that made them one.
+    pub members: Vec<(SmolStr, u64)>,
 }
 
 impl Shard {
@@ -315,8 +317,15 @@ impl Hub {
                 users.into_iter().map(to).sum()
             }
             Audience::Members(_) => {
+                let unaware = &recipients.unaware;
+                let masked =
+                    if unaware.is_empty() { None } else { edit_for(&event.frame, u64::MAX) };
+                let masked = masked.map(delivery);
                 let frame = delivery(event.frame);
                 let to = |user: &SmolStr| match &recipients.joined {
+                    _ if unaware.contains(user) => {
+                        masked.as_ref().map_or(0, |masked| self.registry.deliver(user, masked))
+                    }
                     Some(joined) if joined == user => {
                         let joining = Delivery { is_joining: true, ..frame.clone() };
                         self.registry.deliver(user, &joining)

@@ -6,10 +6,7 @@
 //! One of the two is asked until it answers: the shard waits, as a guess would skip somebody or
 //! tell somebody who has been removed.
 
-use std::{
-    collections::{HashMap, HashSet},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use parley_domain::ConversationId;
@@ -50,7 +47,8 @@ pub struct Loader {
 struct Known {
     position: u64,
     version: u64,
-    members: HashSet<SmolStr>,
+    /// With the version of the event that made them one.
+    members: HashMap<SmolStr, u64>,
 }
 
 impl Loader {
@@ -115,7 +113,7 @@ impl Loader {
 
 fn known(crowds: Vec<Crowd>) -> HashMap<SmolStr, Known> {
     let known = |Crowd { conversation_id, position, version, members }| {
-        let members = members.into_iter().map(SmolStr::from).collect();
+        let members = members.into_iter().map(|(user, since)| (user.into(), since)).collect();
         (SmolStr::from(conversation_id), Known { position, version, members })
     };
     crowds.into_iter().map(known).collect()
@@ -137,7 +135,7 @@ async fn settle(
         let after = before.min(known.position);
         let through = before.max(known.position);
         let messages = read_subject_after(connection, shard, &id, after).await?;
-        let mut changes: Vec<Change> = Vec::new();
+        let mut changes: Vec<(Change, u64)> = Vec::new();
         for message in messages.iter().filter(|message| message.position <= through) {
             match change(&message.payload) {
                 Ok(change) => changes.extend(change),
@@ -150,30 +148,32 @@ async fn settle(
             }
         }
         if known.position <= before {
-            changes.into_iter().for_each(|change| redo(&mut members, change));
+            changes.into_iter().for_each(|(change, version)| redo(&mut members, change, version));
         } else {
-            changes.into_iter().rev().for_each(|change| undo(&mut members, change));
+            changes.into_iter().rev().for_each(|(change, _)| undo(&mut members, change));
         }
     }
     Ok(Loaded { group: group.clone(), members: members.into_iter().collect() })
 }
 
-fn change(payload: &[u8]) -> Result<Option<Change>, serde_json::Error> {
+/// With the version of the event.
+fn change(payload: &[u8]) -> Result<Option<(Change, u64)>, serde_json::Error> {
     #[derive(Deserialize)]
     struct Typed<'a> {
         r#type: &'a str,
+        version: u64,
         #[serde(borrow)]
         data: &'a RawValue,
     }
-    let Typed { r#type, data } = serde_json::from_slice(payload)?;
-    Change::read(r#type, data.get())
+    let Typed { r#type, version, data } = serde_json::from_slice(payload)?;
+    Ok(Change::read(r#type, data.get())?.map(|change| (change, version)))
 }
 
-fn redo(members: &mut HashSet<SmolStr>, change: Change) {
+fn redo(members: &mut HashMap<SmolStr, u64>, change: Change, version: u64) {
     match change {
-        Change::Created(users) => members.extend(users),
+        Change::Created(users) => members.extend(users.into_iter().map(|user| (user, 0))),
         Change::Joined(user) => {
-            members.insert(user);
+            members.entry(user).or_insert(version);
         }
         Change::Left(user) => {
             members.remove(&user);
@@ -181,20 +181,24 @@ fn redo(members: &mut HashSet<SmolStr>, change: Change) {
     }
 }
 
-fn undo(members: &mut HashSet<SmolStr>, change: Change) {
+/// Whoever is brought back is taken to have come just now: they are told less than they might be,
+/// never more.
+fn undo(members: &mut HashMap<SmolStr, u64>, change: Change) {
     match change {
         Change::Created(_) => members.clear(),
         Change::Joined(user) => {
             members.remove(&user);
         }
         Change::Left(user) => {
-            members.insert(user);
+            members.insert(user, u64::MAX);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -208,16 +212,18 @@ mod tests {
                 Change::Left("b".into()),
             ]
         };
-        let mut members = HashSet::new();
-        let mut states = vec![members.clone()];
+        let mut members = HashMap::new();
+        let names =
+            |members: &HashMap<SmolStr, u64>| members.keys().cloned().collect::<BTreeSet<_>>();
+        let mut states = vec![names(&members)];
         for change in changes() {
-            redo(&mut members, change);
-            states.push(members.clone());
+            redo(&mut members, change, 7);
+            states.push(names(&members));
         }
         for change in changes().into_iter().rev() {
-            assert_eq!(Some(&members), states.pop().as_ref());
+            assert_eq!(Some(names(&members)), states.pop());
             undo(&mut members, change);
         }
-        assert_eq!(members, states[0]);
+        assert_eq!(names(&members), states[0]);
     }
 }

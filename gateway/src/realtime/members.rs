@@ -50,6 +50,8 @@ struct Group {
 #[derive(Debug)]
 struct Span {
     group: SmolStr,
+    /// Version of the event that began it; 0 if they saw the group begin.
+    since: u64,
     from: u64,
     until: u64,
 }
@@ -60,6 +62,8 @@ pub struct Recipients {
     pub users: Arc<HashSet<SmolStr>>,
     /// The one of them who came in by this very event.
     pub joined: Option<SmolStr>,
+    /// Those of them who came after the message that it edits.
+    pub unaware: Vec<SmolStr>,
 }
 
 impl Members {
@@ -81,11 +85,12 @@ impl Members {
         Some(Arc::clone(&self.groups.get(group)?.here))
     }
 
-    /// Brings a group with those who are members now, before any event of it is in the ring.
+    /// Brings a group with those who are members now, each with the version of the event that made
+    /// them one, before any event of it is in the ring.
     pub fn insert(
         &mut self,
         group: &str,
-        members: impl IntoIterator<Item = SmolStr>,
+        members: impl IntoIterator<Item = (SmolStr, u64)>,
         is_here: impl Fn(&str) -> bool,
     ) {
         if self.knows(group) {
@@ -95,8 +100,8 @@ impl Members {
         self.bytes += GROUP_BYTES + name.len();
         self.order.insert((0, name.clone()));
         self.groups.insert(name.clone(), Group::default());
-        for user in members {
-            self.enter(&name, &user, 0, &is_here);
+        for (user, since) in members {
+            self.enter(&name, &user, (0, since), &is_here);
         }
     }
 
@@ -104,7 +109,8 @@ impl Members {
     pub fn apply(
         &mut self,
         group: &str,
-        position: u64,
+        // Where it is in the log, and its number in the group.
+        (position, version): (u64, u64),
         change: Option<&Change>,
         is_here: impl Fn(&str) -> bool,
     ) -> Recipients {
@@ -119,32 +125,42 @@ impl Members {
             group.last = position;
         }
         match change {
-            None => Recipients { users: self.here_of(group), joined: None },
+            None => Recipients { users: self.here_of(group), ..Recipients::default() },
             Some(Change::Created(users)) => {
                 // Nothing came before it, so it brings nobody in the middle of anything.
                 for user in users {
-                    self.enter(&name, user, 0, &is_here);
+                    self.enter(&name, user, (0, 0), &is_here);
                 }
-                Recipients { users: self.here_of(group), joined: None }
+                Recipients { users: self.here_of(group), ..Recipients::default() }
             }
             Some(Change::Joined(user)) => {
-                let is_new = self.enter(&name, user, position, &is_here);
+                let is_new = self.enter(&name, user, (position, version), &is_here);
                 let users = self.here_of(group);
                 let joined = (is_new && users.contains(user)).then(|| user.clone());
-                Recipients { users, joined }
+                Recipients { users, joined, ..Recipients::default() }
             }
             Some(Change::Left(user)) => {
                 let users = self.here_of(group);
                 self.leave(&name, user, position);
-                Recipients { users, joined: None }
+                Recipients { users, ..Recipients::default() }
             }
         }
+    }
+
+    /// Those of the members here who came with the event of this version, or later.
+    pub fn here_since(&self, group: &str, version: u64) -> Vec<SmolStr> {
+        let came = |user: &SmolStr| {
+            let mut spans = self.people.get(user).into_iter().flatten();
+            spans.any(|span| span.is_open() && span.group == group && span.since >= version)
+        };
+        self.here_of(group).iter().filter(|user| came(user)).cloned().collect()
     }
 
     /// What somebody may read of the groups.
     pub fn stretches<'a>(&'a self, user: &str) -> impl Iterator<Item = Stretch<'a>> {
         self.people.get(user).into_iter().flatten().map(|span| Stretch {
             key: &span.group,
+            since: span.since,
             from: span.from,
             until: span.until,
         })
@@ -208,7 +224,7 @@ impl Members {
         &mut self,
         group: &SmolStr,
         user: &SmolStr,
-        from: u64,
+        (from, since): (u64, u64),
         is_here: impl Fn(&str) -> bool,
     ) -> bool {
         let Some(known) = self.groups.get_mut(group) else { return false };
@@ -222,7 +238,7 @@ impl Members {
             self.bytes += PERSON_BYTES;
             Vec::with_capacity(1)
         });
-        spans.push(Span { group: group.clone(), from, until: u64::MAX });
+        spans.push(Span { group: group.clone(), since, from, until: u64::MAX });
         self.bytes += SPAN_BYTES;
         true
     }

@@ -166,7 +166,8 @@ impl World {
                     None => {}
                 }
             }
-            Loaded { group: unknown.group, members: members.into_iter().collect() }
+            let members = members.into_iter().map(|user| (user, 0)).collect();
+            Loaded { group: unknown.group, members }
         });
         let loaded = loaded.collect();
         self.hub.push(read, loaded);

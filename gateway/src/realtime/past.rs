@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use super::{
     members::{Members, Recipients},
     protocol::Frame,
-    redaction::redacted,
+    redaction::{edit_for, redacted},
     ring::{Given, Pulled, Ring, Stretch},
     routing::{Audience, Routed},
 };
@@ -71,7 +71,12 @@ impl Past {
             (Audience::One(user), _) => self.put(position, [*user], frame),
             (Audience::Members(group), _) => {
                 self.put(position, [*group], frame);
-                self.members.apply(group, position, change.as_ref(), is_here)
+                let place = (position, event.version);
+                let mut recipients = self.members.apply(group, place, change.as_ref(), is_here);
+                if let Some(sent_version) = event.edits {
+                    recipients.unaware = self.members.here_since(group, sent_version);
+                }
+                recipients
             }
         }
     }
@@ -124,8 +129,12 @@ impl Past {
         user: &str,
         after: u64,
         max_bytes: usize,
-        take: impl FnMut(Given<'_>) -> ControlFlow<()>,
+        mut take: impl FnMut(Given<'_>) -> ControlFlow<()>,
     ) -> Pulled {
+        let take = |given: Given<'_>| match edit_for(given.frame, given.since) {
+            Some(frame) => take(Given { frame: &frame, ..given }),
+            None => take(given),
+        };
         let stretches = std::iter::once(Stretch::all(user)).chain(self.members.stretches(user));
         self.ring.pull(stretches, after, max_bytes, take)
     }

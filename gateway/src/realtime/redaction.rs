@@ -30,6 +30,27 @@ pub fn redacted(frame: &Frame, conversation: &str, seq: u64) -> Option<Frame> {
     Some(frame.to_string().into())
 }
 
+/// The frame of an edit as somebody gets it who came into the group with event `since`, if the
+/// message was sent before: with `body:null`. `None` if they may see all of it, or it is no edit.
+pub fn edit_for(frame: &Frame, since: u64) -> Option<Frame> {
+    let text = frame.as_str();
+    let head = text.get(..text.floor_char_boundary(HEAD_BYTES)).unwrap_or(text);
+    if since == 0 || !head.contains(EDITED) {
+        return None;
+    }
+    let mut frame: Value = serde_json::from_str(text).ok()?;
+    let event = frame.get_mut("event")?;
+    if event.get("type")? != "message.edited" {
+        return None;
+    }
+    let data = event.get_mut("data")?;
+    if data.get("sentVersion")?.as_u64()? > since {
+        return None;
+    }
+    *data.get_mut("body")? = Value::Null;
+    Some(frame.to_string().into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,5 +82,26 @@ mod tests {
         ] {
             assert_eq!(redacted(&other, "d.a.b", 3), None, "{other}");
         }
+    }
+
+    #[test]
+    fn an_edit_says_nothing_to_whoever_came_after_the_message() {
+        let edited = |kind: &str| -> Frame {
+            let event = format!(
+                r#"{{"type":"{kind}","subject":"g.1","version":9,"data":{{"conversationSeq":3,"sentVersion":5,"body":{{"kind":"text","text":"secret"}}}}}}"#
+            );
+            protocol::event(event.as_bytes()).unwrap()
+        };
+        for (since, is_told) in [(0, true), (4, true), (6, false), (u64::MAX, false)] {
+            let masked = edit_for(&edited("message.edited"), since);
+            assert_eq!(masked.is_none(), is_told, "{since}");
+            if let Some(masked) = masked {
+                let masked: Value = serde_json::from_str(&masked).unwrap();
+                assert_eq!(masked["event"]["data"]["body"], Value::Null);
+                assert_eq!(masked["event"]["version"], 9);
+            }
+        }
+        assert_eq!(edit_for(&edited("message.sent"), 6), None);
+        assert_eq!(edit_for(&frame("message.edited", "g.1", 3), 6), None);
     }
 }

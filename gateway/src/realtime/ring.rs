@@ -49,6 +49,7 @@ struct Entry {
 struct Reading<'a> {
     entries: &'a VecDeque<u64>,
     next: usize,
+    since: u64,
     from: u64,
     until: u64,
 }
@@ -64,6 +65,8 @@ struct Slot {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stretch<'a> {
     pub key: &'a str,
+    /// Of a group: the version of the event by which the reader came in; 0 if there is none.
+    pub since: u64,
     /// 0: from the first on. An event *at* this position is the one by which the reader came in.
     pub from: u64,
     pub until: u64,
@@ -72,7 +75,7 @@ pub struct Stretch<'a> {
 impl<'a> Stretch<'a> {
     /// All of a key.
     pub fn all(key: &'a str) -> Self {
-        Self { key, from: 0, until: u64::MAX }
+        Self { key, since: 0, from: 0, until: u64::MAX }
     }
 }
 
@@ -83,6 +86,8 @@ pub struct Given<'a> {
     pub frame: &'a Frame,
     /// It is the one by which the reader came in.
     pub is_joining: bool,
+    /// [`Stretch::since`].
+    pub since: u64,
 }
 
 /// What a reader was given.
@@ -223,8 +228,8 @@ impl Ring {
                 return Pulled::Part { reached };
             }
             let Entry { position, frame, .. } = entry;
-            let is_joining = *position == reading.from;
-            if take(Given { position: *position, frame, is_joining }).is_break() {
+            let (is_joining, since) = (*position == reading.from, reading.since);
+            if take(Given { position: *position, frame, is_joining, since }).is_break() {
                 return Pulled::Stopped { reached: position.saturating_sub(1) };
             }
             reached = Some(*position);
@@ -241,7 +246,8 @@ impl Ring {
         let position = |number: u64| self.entry(number).map_or(0, |entry| entry.position);
         let behind = after.max(stretch.from.saturating_sub(1));
         let next = slot.entries.partition_point(|number| position(*number) <= behind);
-        Some(Reading { entries: &slot.entries, next, from: stretch.from, until: stretch.until })
+        let Stretch { since, from, until, .. } = stretch;
+        Some(Reading { entries: &slot.entries, next, since, from, until })
     }
 
     fn next_of(&self, reading: &mut Reading<'_>) -> Option<u64> {

@@ -92,6 +92,7 @@ proptest! {
             let end = loop {
                 let before = given.len();
                 let stretches = wanted.iter().map(|(key, from, until)| Stretch {
+                    since: 0,
                     key,
                     from: *from,
                     until: *until,
@@ -151,7 +152,7 @@ fn a_reader_stops_before_what_it_does_not_take() {
         push(&mut ring, position, &["g"], position.to_string());
     }
     let mut given = Vec::new();
-    let stretch = Stretch { key: "g", from: 4, until: u64::MAX };
+    let stretch = Stretch { key: "g", since: 0, from: 4, until: u64::MAX };
     let stopped = ring.pull([stretch], 0, 100, |next| match next.is_joining {
         true => ControlFlow::Break(()),
         false => {

@@ -35,6 +35,8 @@ pub struct Routed<'a> {
     pub tie: Option<Tie>,
     /// The number of the message that it deletes.
     pub deletes: Option<u64>,
+    /// Of a group's message that it edits: the version of the event that sent it.
+    pub edits: Option<u64>,
 }
 
 /// Whose sessions an event is for.
@@ -94,6 +96,12 @@ struct OfMessage {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
+struct OfSent {
+    sent_version: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Cursor<'a> {
     #[serde(borrow)]
     user_id: Cow<'a, str>,
@@ -115,9 +123,16 @@ pub fn read<'a>(message: &Logged<'a>) -> Result<Routed<'a>, NotRouted> {
         }
         _ => None,
     };
+    let edits = match (&*event.r#type, audience) {
+        ("message.edited", Audience::Members(_)) => {
+            let of = serde_json::from_str::<OfSent>(data).map_err(|_| NotRouted::Poison)?;
+            of.sent_version
+        }
+        _ => None,
+    };
     let version = event.version;
     let mut routed =
-        Routed { audience, version, frame, masked: None, change: None, tie: None, deletes };
+        Routed { audience, version, frame, masked: None, change: None, tie: None, deletes, edits };
     match audience {
         Audience::Both { users, .. } => match &*event.r#type {
             "message.sent" => routed.tie = Some(Tie::Talked { is_free: is_free(data) }),

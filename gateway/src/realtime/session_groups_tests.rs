@@ -18,7 +18,7 @@ impl Rig {
         let read = self.hub.read(0, [logged]);
         let loaded = self.hub.unknown(&read).into_iter();
         let loaded =
-            loaded.map(|unknown| Loaded { group: unknown.group, members: vec!["bob".into()] });
+            loaded.map(|unknown| Loaded { group: unknown.group, members: vec![("bob".into(), 0)] });
         let loaded = loaded.collect();
         self.hub.push(read, loaded);
     }

@@ -195,3 +195,35 @@ async fn a_block_stops_presence_typing_and_receipts_at_once() {
     block("DELETE").await.ok(200);
     assert_eq!(max.until("presence").await.pop().unwrap()["state"], "online");
 }
+
+#[tokio::test]
+async fn whoever_came_later_is_not_told_what_an_older_message_says_now() {
+    let database = TestPostgres::database().await;
+    let world = World::start(&database).await;
+    let group = create(&world, "group", &["vera", "wim"]).await;
+    let mut vera = Client::open(&world, "vera", "d").await;
+    let mut wim = Client::open(&world, "wim", "d").await;
+    send(&world, &group, "vera", "first").await;
+    until_text(&mut wim, "first").await;
+    let mut xena = Client::open(&world, "xena", "d").await;
+    add(&world, &group, "vera", "xena").await;
+    xena.until_frame(|frame| frame["event"]["type"] == "member.added").await;
+    let before = xena.leave().await;
+    let mut xena = Client::open(&world, "xena", "d2").await;
+    vera.say(&json!({"type":"message.edit","ref":"e","conversationId":group,"conversationSeq":1,
+        "body":{"kind":"text","text":"secret"}}))
+        .await;
+    let edited = |frame: &Value| frame["event"]["type"] == "message.edited";
+    let told = wim.until_frame(edited).await.pop().unwrap();
+    assert_eq!(told["event"]["data"]["body"]["text"], "secret");
+    let kept = xena.until_frame(edited).await.pop().unwrap();
+    assert_eq!(kept["event"]["data"]["body"], Value::Null);
+    assert_eq!(kept["event"]["version"], told["event"]["version"]);
+    // Nor out of the recent past.
+    let (mut back, mut frames) = before.reconnect(&world, "xena", "d").await;
+    if !frames.iter().any(edited) {
+        frames.extend(back.until_frame(edited).await);
+    }
+    let text = serde_json::to_string(&frames).unwrap();
+    assert!(!text.contains("secret"), "{text}");
+}

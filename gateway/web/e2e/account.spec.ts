@@ -51,9 +51,11 @@ test('mute, pin and archive hold on every device', async () => {
   }
   await expect(bob.conversation(alice).getByTitle('Muted')).toHaveCount(0);
   // What is muted does not call.
+  await alice.looksAway();
   await bob.writes('psst');
   await expect(phone.conversation(bob).getByTestId('unread')).toHaveText('1');
   await expect(phone.page).toHaveTitle('Parley');
+  await alice.opens(bob);
   await alice.sees('psst', 'received');
   await expect(phone.conversation(bob).getByTestId('unread')).toHaveCount(0);
 

@@ -173,10 +173,11 @@ impl World {
         self.rooms.get(id).is_some_and(|room| room.version > 0 && room.members.is_empty())
     }
 
-    /// Whether everybody who is there may see this message.
+    /// Whether everybody who is there was there when this message came: to anybody else its edit says
+    /// nothing, so that what they hold of it from an earlier stay is not what a fresh fetch gives.
     pub fn is_seen_by_all(&self, id: &str, seq: u64) -> bool {
         let Some(room) = self.rooms.get(id) else { return true };
-        seq <= room.last_seq() && room.members.keys().all(|user| room.sees(user, seq))
+        seq <= room.last_seq() && room.members.keys().all(|user| room.is_of_this_stay(user, seq))
     }
 
     /// Whether somebody is in it now.

@@ -62,6 +62,13 @@ impl Room {
             }
     }
 
+    /// Whether somebody who is in it now has been there since before this message.
+    pub(super) fn is_of_this_stay(&self, user: &str, seq: u64) -> bool {
+        let last = self.stays.get(user).and_then(|stays| stays.last());
+        self.is_direct()
+            || last.is_some_and(|stay| (stay.messages.0..=stay.messages.1).contains(&seq))
+    }
+
     pub(super) fn hears(&self, user: &str, version: u64) -> bool {
         let is_within = |stay: &Stay| (stay.versions.0..=stay.versions.1).contains(&version);
         match self.is_direct() {

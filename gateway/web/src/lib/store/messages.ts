@@ -85,6 +85,8 @@ export function messageFrom(event: LogEvent): Message | null {
 export function changedBy<M extends Message>(message: M, event: LogEvent): M {
   switch (event.type) {
     case 'message.edited':
+      // Of a message from before one came (back), its edit says nothing.
+      if (event.data.body === null) return message;
       return { ...message, body: toBody(event.data.body), editedAt: event.time };
     case 'message.deleted':
       return { ...message, body: null, deletedAt: event.time, reactions: undefined };
