@@ -79,7 +79,8 @@ async fn only_members_type_and_not_too_often() {
     // Both the answer and the event, in whichever order they come.
     let seen = std::cell::Cell::new(0);
     hope.until_frame(|frame| {
-        let is_one = frame["type"] == "message.ack" || frame["type"] == "event";
+        let is_sent = frame["event"]["type"] == "message.sent";
+        let is_one = is_sent || frame["type"] == "message.ack";
         seen.set(seen.get() + u32::from(is_one));
         seen.get() == 2
     })
