@@ -31,6 +31,8 @@ use crate::{config::RateConfig, realtime::registry::lock};
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a database that did not answer is left alone.
+const VIEWS_PAUSE: Duration = Duration::from_secs(5);
 /// A gateway leases this part of a limit at most, so that what it has not used yet matters little.
 const LEASED_PART: u32 = 20;
 
@@ -62,6 +64,8 @@ pub struct Rates {
     established: Mutex<HashSet<UserId>>,
     /// Conversations that are known to have messages.
     begun: Mutex<HashSet<ConversationId>>,
+    /// The database did not answer: it is not asked before this, or each message would wait for it.
+    views_away_until: Mutex<Option<Instant>>,
 }
 
 /// A request that may cost something of a limit.
@@ -143,6 +147,7 @@ impl Rates {
             leases: Mutex::default(),
             established: Mutex::default(),
             begun: Mutex::default(),
+            views_away_until: Mutex::default(),
         }
     }
 
@@ -178,6 +183,7 @@ impl Rates {
         if most == 0
             || lock(&self.established).contains(user)
             || lock(&self.begun).contains(conversation)
+            || lock(&self.views_away_until).is_some_and(|until| Instant::now() < until)
         {
             return Ok(());
         }
@@ -186,7 +192,10 @@ impl Rates {
         let found = match timeout(self.config.patience, asked).await {
             Ok(Ok(found)) => found,
             // Sending goes on without the database.
-            Ok(Err(_)) | Err(_) => return Ok(()),
+            Ok(Err(_)) | Err(_) => {
+                *lock(&self.views_away_until) = Some(Instant::now() + VIEWS_PAUSE);
+                return Ok(());
+            }
         };
         if !found.is_new {
             remember(&self.established, user.clone(), self.config.leases);

@@ -11,7 +11,11 @@ use crate::support::World;
 #[tokio::test]
 async fn without_postgres_sending_goes_on() {
     let postgres = TestPostgres::dedicated().await;
-    let world = World::start(&postgres.url()).await;
+    let limited = [
+        ("PARLEY_RATE_MESSAGES_PER_MINUTE", "200"),
+        ("PARLEY_RATE_NEW_ACCOUNT_CONVERSATIONS_PER_DAY", "1"),
+    ];
+    let world = World::start_with(&postgres.url(), &limited).await;
     let messages = "/v1/conversations/d.out_a.out_b/messages";
     let text = |id: &str| json!({"clientMessageId": id, "body": {"kind": "text", "text": "x"}});
     world.post(messages, "out_a", &text("c-1")).await.ok(202);
@@ -21,6 +25,11 @@ async fn without_postgres_sending_goes_on() {
 
     postgres.kill9().await;
     assert_eq!(world.post(messages, "out_a", &text("c-2")).await.ok(202)["conversationSeq"], 2);
+    // Who is new is not known without it, and a limit must not stop anybody then.
+    for other in ["out_c", "out_d", "out_e"] {
+        let path = format!("/v1/conversations/d.out_a.{other}/messages");
+        world.post(&path, "out_a", &text("c-1")).await.ok(202);
+    }
     assert_eq!(world.get("/readyz", "").await.ok(200)["ready"], true);
     for path in [messages, "/v1/conversations", "/v1/conversations/d.out_a.out_b"] {
         let answer = world.get(path, "out_a").await;
