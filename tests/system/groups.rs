@@ -124,10 +124,7 @@ fn seqs(events: &[&Value]) -> BTreeSet<u64> {
 }
 
 async fn deployment() -> (Deployment, Vec<Service>, [Service; 2]) {
-    // How much one person may send is not what is tested.
-    let unlimited =
-        [("PARLEY_RATE_MESSAGES_PER_MINUTE", "0"), ("PARLEY_RATE_GROUP_MESSAGES_PER_MINUTE", "0")];
-    let deployment = Deployment::start_with(&unlimited).await;
+    let deployment = Deployment::start().await;
     let services =
         vec![deployment.service("commands").await, deployment.service("projections").await];
     let gateways = [deployment.gateway().await, deployment.gateway().await];

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod channels;
 mod conversation;
 mod device;
 mod erasure;
