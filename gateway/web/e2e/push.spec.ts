@@ -1,8 +1,12 @@
 // The service worker, given pushes as the push service of the browser would.
 
-import { expect, test, type CDPSession, type Page } from '@playwright/test';
+import { expect, test, type CDPSession, type Page, type Worker } from '@playwright/test';
 
 import { Person, conversationId, named } from './person';
+
+// What a service worker knows, of which the types of a page say nothing.
+declare const ExtendableEvent: { prototype: { waitUntil(work: Promise<unknown>): void } };
+declare const PushEvent: new () => Event;
 
 let alice: Person;
 let bob: Person;
@@ -17,11 +21,28 @@ test.afterEach(async () => {
   await bob.leaves();
 });
 
-/** The titles of what is shown. */
+/**
+ * The titles of what is shown. Not to be asked while a push is being handled: Chromium takes what is
+ * not on the screen yet for dismissed.
+ */
 const shown = (page: Page): Promise<string[]> =>
   page.evaluate(async () => (await (await navigator.serviceWorker.ready).getNotifications()).map((one) => one.title));
 
-/** Installs the worker as turning push on does; answers how to push to it. */
+/** Counts the pushes that the worker is done with; it says nothing of them by itself. */
+async function counted(worker: Worker): Promise<() => Promise<number>> {
+  await worker.evaluate(() => {
+    const { waitUntil } = ExtendableEvent.prototype;
+    const counts = Object.assign(self, { handled: 0 });
+    ExtendableEvent.prototype.waitUntil = function (work: Promise<unknown>) {
+      const count = (): unknown => (counts.handled += 1);
+      if (this instanceof PushEvent) void work.then(count, count);
+      waitUntil.call(this, work);
+    };
+  });
+  return () => worker.evaluate(() => (self as unknown as { handled: number }).handled);
+}
+
+/** Installs the worker as turning push on does; answers how to push to it and have it handled. */
 async function pushesTo(page: Page): Promise<(payload: object) => Promise<void>> {
   const origin = new URL(page.url()).origin;
   await page.context().grantPermissions(['notifications'], { origin });
@@ -33,13 +54,18 @@ async function pushesTo(page: Page): Promise<(payload: object) => Promise<void>>
     }),
   );
   await session.send('ServiceWorker.enable');
+  const started = page.context().waitForEvent('serviceworker');
   await page.evaluate(async () => {
     await navigator.serviceWorker.register('sw.js');
     await navigator.serviceWorker.ready;
   });
   const registrationId = await registered;
+  const handled = await counted(await started);
+  let pushed = 0;
   return async (payload) => {
     await session.send('ServiceWorker.deliverPushMessage', { origin, registrationId, data: JSON.stringify(payload) });
+    pushed += 1;
+    await expect.poll(handled).toBe(pushed);
   };
 }
 

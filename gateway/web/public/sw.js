@@ -9,14 +9,26 @@ self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim(
 
 self.addEventListener('push', (event) => {
   const push = read(event.data);
-  if (push?.type === 'digest') event.waitUntil(show(push));
-  else if (push?.type === 'close') event.waitUntil(close(push));
+  if (push?.type === 'digest') event.waitUntil(inTurn(() => show(push)));
+  else if (push?.type === 'close') event.waitUntil(inTurn(() => close(push)));
 });
 
 self.addEventListener('notificationclick', (event) => {
   event.notification.close();
   event.waitUntil(open(event.notification.data?.conversationId));
 });
+
+/**
+ * One push after the other. A close must find what the push before it is about to show; and Chromium
+ * forgets a notification that is asked for while it is on its way to the screen, so nothing could take
+ * it back any more.
+ */
+let turn = Promise.resolve();
+function inTurn(work) {
+  const done = turn.then(work);
+  turn = done.catch(() => undefined);
+  return done;
+}
 
 function read(data) {
   try {
