@@ -116,6 +116,35 @@ test('settings, addresses and devices', async () => {
   await expect(phone.page.getByTestId('signin-user')).toBeVisible();
 });
 
+test('a conversation has notifications of its own', async () => {
+  await alice.chooses('notices');
+  await expect(alice.page.getByTestId('notice-email')).toHaveValue('');
+  // A webhook is offered to whoever has one.
+  await expect(alice.page.getByTestId('notice-webhook')).toHaveCount(0);
+  await alice.page.getByTestId('notice-email').selectOption('off');
+  await alice.page.getByTestId('notice-preview').selectOption('off');
+
+  await phone.opens(bob);
+  await phone.chooses('notices');
+  await expect(phone.page.getByTestId('notice-email')).toHaveValue('off');
+  await phone.page.getByTestId('notice-email').selectOption({ index: 0 });
+  await expect(alice.page.getByTestId('notice-email')).toHaveValue('');
+  await expect(alice.page.getByTestId('notice-preview')).toHaveValue('off');
+  await phone.closesDialog();
+
+  // In general it stays as it was.
+  await phone.page.getByTestId('settings').click();
+  await phone.page.getByTestId('tab-notifications').click();
+  await expect(phone.page.getByTestId('notify-preview')).toBeChecked();
+  await phone.page.getByTestId('advanced').click();
+  await phone.page.getByTestId('webhook-address').fill('http://shop.example/hook');
+  await expect(phone.page.getByTestId('webhook-add')).toBeDisabled();
+  await phone.page.getByTestId('webhook-address').fill('https://shop.example/hook');
+  await phone.page.getByTestId('webhook-add').click();
+  await expect(phone.page.getByTestId('endpoint')).toContainText('https://shop.example/hook');
+  await expect(alice.page.getByTestId('notice-webhook')).toHaveValue('');
+});
+
 test('without receipts nobody learns what was read', async () => {
   await alice.page.getByTestId('settings').click();
   await alice.page.getByTestId('read-receipts').uncheck();

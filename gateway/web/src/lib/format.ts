@@ -125,15 +125,18 @@ export function price(minor: number | undefined, currency: string | undefined): 
   }
 }
 
-/** Only addresses that a browser may safely open. */
-export function safeUrl(url: string | undefined): string | null {
-  if (!url) return null;
+export function parseUrl(url: string): URL | null {
   try {
-    const parsedUrl = new URL(url);
-    return parsedUrl.protocol === 'https:' || parsedUrl.protocol === 'http:' ? parsedUrl.href : null;
+    return new URL(url);
   } catch {
     return null;
   }
+}
+
+/** Only addresses that a browser may safely open. */
+export function safeUrl(url: string | undefined): string | null {
+  const address = url ? parseUrl(url) : null;
+  return address?.protocol === 'https:' || address?.protocol === 'http:' ? address.href : null;
 }
 
 export const CARD_NAMES = { listing: 'Listing', order: 'Order', shipment: 'Shipment', return: 'Return' } as const;

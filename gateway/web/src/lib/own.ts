@@ -14,7 +14,7 @@ import {
   verifyEndpoint,
 } from './api/account';
 import type { Host } from './host';
-import type { Account, ChannelName, Json } from './protocol';
+import type { Account, ChannelName, Endpoint, Json } from './protocol';
 
 export class Own {
   constructor(private readonly host: Host) {}
@@ -48,6 +48,12 @@ export class Own {
 
   async addEndpoint(channel: ChannelName, where: { address: string } | { subscription: Json }): Promise<void> {
     await this.host.authorized((token) => addEndpoint(token, channel, where));
+  }
+
+  /** What asks to verify it goes out anew; an address that is there already would stay as it is. */
+  async addEndpointAgain({ endpointId, channel, address }: Endpoint): Promise<void> {
+    await this.removeEndpoint(endpointId);
+    await this.host.authorized((token) => addEndpoint(token, channel, { address }));
   }
 
   async verify(endpointId: string, code: string): Promise<void> {

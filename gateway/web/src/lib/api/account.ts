@@ -1,7 +1,7 @@
 // What is a person's own: marks on conversations, drafts, settings, addresses, devices, contacts.
 
 import { isCount, text } from '../guards';
-import type { Account, ChannelName, Json } from '../protocol';
+import type { Account, Endpoint, Json } from '../protocol';
 import { toAccount, toContacts } from '../reading';
 import { call, id, unexpected } from './call';
 
@@ -52,7 +52,7 @@ export async function getEndpoints(bearer: string): Promise<Endpoints> {
 
 export async function addEndpoint(
   bearer: string,
-  channel: ChannelName,
+  channel: Endpoint['channel'],
   where: { address: string } | { subscription: Json },
 ): Promise<{ endpointId: string; state: string }> {
   const answer = await call('POST', 'v1/notification-endpoints', bearer, { channel, ...where });
