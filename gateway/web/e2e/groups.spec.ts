@@ -51,6 +51,12 @@ test('people come, talk and go; whoever was removed gets no more', async () => {
   await alice.page.getByTestId('rename').fill('Autumn market');
   await alice.page.getByTestId('rename-save').click();
   await expect(carol.conversation('Autumn market')).toBeVisible();
+  await alice.page.getByTestId('rename-clear').click();
+  await alice.page.getByTestId('rename-save').click();
+  await expect(carol.page.getByTestId('conversation-title')).toHaveText('Group');
+  await alice.page.getByTestId('rename').fill('Autumn market');
+  await alice.page.getByTestId('rename-save').click();
+  await expect(carol.conversation('Autumn market')).toBeVisible();
   await alice.member(bob).getByTestId('member-menu').click();
   await alice.page.getByTestId('remove-member').click();
   await alice.confirms();

@@ -42,6 +42,7 @@ export class Actions {
   setTimer = (conversationId: string, seconds: number): Promise<void> =>
     this.host.authorized((token) => setTimer(token, conversationId, seconds));
 
+  /** An empty title: without any. */
   rename = (conversationId: string, title: string): Promise<void> => this.host.authorized((token) => rename(token, conversationId, title));
 
   putMember = (conversationId: string, userId: string, role: Role): Promise<void> =>

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 
 import { socketUrl } from './address';
-import { fileSize, initials, lastSeen, pieces, preview, price, safeUrl, shortTime } from './format';
+import { fileSize, initials, lastSeen, pieces, preview, price, repliesIn, safeUrl, shortTime } from './format';
 import { countCharacters, directMembers, isUserId } from './protocol';
-import { toBody, toMessage } from './reading';
+import { toBody, toMessage, toSummary } from './reading';
 import { parseFrame } from './frames';
 import { conversationIn, hrefOf } from './router.svelte';
 
@@ -24,6 +24,17 @@ describe('words', () => {
     [new Date(2026, 10, 3, 8, 5), /^Last seen on .*3/],
     [new Date(2024, 10, 3, 8, 5), /^Last seen on .*2024/],
   ])('say when somebody was there: %s', (at, expected) => expect(lastSeen(at.toISOString(), now)).toMatch(expected));
+
+  it.each([
+    [0, 'Usually replies within minutes'],
+    [301, 'Usually replies within an hour'],
+    [3_600, 'Usually replies within an hour'],
+    [20_000, 'Usually replies within a few hours'],
+    [80_000, 'Usually replies within a day'],
+    [200_000, 'Usually replies within a few days'],
+    [2_000_000, ''],
+    [undefined, ''],
+  ])('say how fast somebody answers: %s', (seconds, expected) => expect(repliesIn(seconds)).toBe(expected));
 
   it('say nothing of a time that is not known', () => {
     expect(lastSeen(undefined, now)).toBe('');
@@ -96,6 +107,14 @@ describe('the contract', () => {
   it('keeps an unknown body as one that cannot be shown', () => {
     expect(toBody({ kind: 'hologram', x: 1 })).toEqual({ kind: 'unknown', of: 'hologram' });
     expect(toBody(null)).toBeNull();
+  });
+
+  it('reads whether a service sent a message, and how fast somebody answers', () => {
+    const base = { conversationId: 'd.a.b', conversationSeq: 1, senderId: 'a' };
+    expect([true, false, 'yes', undefined].map((byService) => toMessage({ ...base, byService })?.byService)).toEqual([true, undefined, undefined, undefined]);
+    const summary = { conversationId: 'd.a.b', lastSeq: 0, version: 0 };
+    expect(toSummary({ ...summary, peerResponseSeconds: 90 })?.peerResponseSeconds).toBe(90);
+    expect(toSummary(summary)?.peerResponseSeconds).toBeUndefined();
   });
 
   it('reads reactions as a map or a list', () => {

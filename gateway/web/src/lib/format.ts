@@ -72,6 +72,20 @@ export function lastSeen(iso: string | undefined, now: Date): string {
   return `Last seen on ${at.getFullYear() === now.getFullYear() ? dayMonth(at) : dayMonthYear(at)}`;
 }
 
+const REPLIES = [
+  [5 * MINUTE, 'within minutes'],
+  [60 * MINUTE, 'within an hour'],
+  [6 * 60 * MINUTE, 'within a few hours'],
+  [DAY, 'within a day'],
+  [4 * DAY, 'within a few days'],
+] as const;
+
+/** How fast somebody answers, as far as it is worth waiting for. */
+export function repliesIn(seconds: number | undefined): string {
+  const found = REPLIES.find(([ms]) => seconds !== undefined && seconds * 1000 <= ms);
+  return found ? `Usually replies ${found[1]}` : '';
+}
+
 /** For the separators between days. */
 export function dayLabel(iso: string, now: Date): string {
   const at = parsed(iso);

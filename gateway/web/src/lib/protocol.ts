@@ -27,6 +27,9 @@ export type Body =
   | { readonly kind: 'encrypted'; readonly scheme: string }
   | { readonly kind: 'unknown'; readonly of: string };
 
+const CARDS: readonly string[] = ['listing', 'order', 'shipment', 'return'] satisfies CardBody['kind'][];
+export const isCard = (body: Body | null): body is CardBody => body !== null && CARDS.includes(body.kind);
+
 /** emoji → the users who chose it */
 export type Reactions = Readonly<Record<string, readonly string[]>>;
 
@@ -44,6 +47,8 @@ export interface Message {
   readonly editedAt?: string;
   readonly deletedAt?: string;
   readonly expiresAt?: string;
+  /** a backend service sent it in the sender's name */
+  readonly byService?: boolean;
   readonly reactions?: Reactions;
 }
 
@@ -66,6 +71,8 @@ export interface Summary {
   readonly deliveredSeq: number;
   readonly peerReadSeq?: number;
   readonly peerDeliveredSeq?: number;
+  /** how long the other takes to answer people */
+  readonly peerResponseSeconds?: number;
   readonly muted: boolean;
   /** muted, but not for ever */
   readonly mutedUntil?: string;

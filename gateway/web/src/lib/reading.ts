@@ -79,6 +79,7 @@ export function toMessage(value: unknown): Message | null {
     editedAt: text(value.editedAt),
     deletedAt: text(value.deletedAt),
     expiresAt: text(value.expiresAt),
+    byService: value.byService === true || undefined,
     reactions: toReactions(value.reactions),
   };
 }
@@ -120,6 +121,7 @@ export function toSummary(value: unknown): Summary | null {
     deliveredSeq: number('deliveredSeq'),
     peerReadSeq: isCount(value.peerReadSeq) ? value.peerReadSeq : undefined,
     peerDeliveredSeq: isCount(value.peerDeliveredSeq) ? value.peerDeliveredSeq : undefined,
+    peerResponseSeconds: isCount(value.peerResponseSeconds) ? value.peerResponseSeconds : undefined,
     muted: value.muted === true,
     mutedUntil: value.muted === true ? text(value.mutedUntil) : undefined,
     pinned: value.pinned === true,

@@ -1,7 +1,7 @@
 // What the contract lets a person do, so that the page offers nothing that would be refused.
 
 import type { Role } from './api/groups';
-import type { Member, Message, Summary } from './protocol';
+import { isCard, type Member, type Message, type Summary } from './protocol';
 
 const HOUR_MS = 60 * 60_000;
 export const EDIT_WITHIN_MS = 24 * HOUR_MS;
@@ -12,8 +12,11 @@ const young = (message: Message, nowMs: number, withinMs: number): boolean => no
 export const editable = (message: Message, me: string, nowMs: number): boolean =>
   message.senderId === me && message.body?.kind === 'text' && young(message, nowMs, EDIT_WITHIN_MS);
 
+/** What a service wrote only services take back; a plain text in a person's name is theirs all the same. */
+const isServices = ({ body, byService }: Message): boolean => body?.kind === 'system' || (byService === true && isCard(body));
+
 export const deletable = (message: Message, me: string, nowMs: number): boolean =>
-  message.senderId === me && message.body !== null && young(message, nowMs, DELETE_WITHIN_MS);
+  message.senderId === me && message.body !== null && !isServices(message) && young(message, nowMs, DELETE_WITHIN_MS);
 
 export const roleOf = (summary: Summary, userId: string): Role | undefined => {
   const role = summary.members?.find((member) => member.userId === userId)?.role;

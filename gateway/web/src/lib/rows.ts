@@ -25,6 +25,7 @@ export interface Bubble {
   readonly editedAt?: string;
   readonly expiresAt?: string;
   readonly replyTo?: number;
+  readonly byService?: boolean;
   readonly reactions?: Reactions;
   /** first and last of a group: the same person within a few minutes */
   readonly first: boolean;
@@ -112,6 +113,7 @@ function stored(message: Message, conversation: Conversation, me: string): Bubbl
     editedAt: message.editedAt,
     expiresAt: message.expiresAt,
     replyTo: message.replyTo,
+    byService: message.byService,
     reactions: message.reactions,
     first: true,
     last: true,

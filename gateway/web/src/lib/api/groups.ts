@@ -28,7 +28,7 @@ export async function removeMember(bearer: string, conversationId: string, userI
 }
 
 export async function rename(bearer: string, conversationId: string, title: string): Promise<void> {
-  await call('PUT', path(conversationId, 'title'), bearer, { title });
+  await call(title ? 'PUT' : 'DELETE', path(conversationId, 'title'), bearer, title ? { title } : undefined);
 }
 
 /** 0: messages stay. */

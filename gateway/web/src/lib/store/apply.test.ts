@@ -58,6 +58,16 @@ describe('a conversation that begins', () => {
   });
 });
 
+describe('a message that a service sent', () => {
+  it('says so until it is deleted', () => {
+    const posted = event(1, 'message.sent', BOB, { ...sentBy(BOB, 1, 1).data, byService: true });
+    const state = live(fresh(), posted);
+    expect(shownMessages(pair(state))[0]?.byService).toBe(true);
+    const gone = live(state, event(2, 'message.deleted', BOB, { conversationSeq: 1 }));
+    expect(shownMessages(pair(gone))[0]?.byService).toBeUndefined();
+  });
+});
+
 describe('cursors', () => {
   it('move with the sender of a message', () => {
     const state = live(fresh(), sentBy(ALICE, 1, 1), sentBy(BOB, 2, 2));

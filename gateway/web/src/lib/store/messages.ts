@@ -78,6 +78,7 @@ export function messageFrom(event: LogEvent): Message | null {
     version: event.version,
     replyTo: isCount(data.replyTo) ? data.replyTo : undefined,
     expiresAt: text(data.expiresAt),
+    byService: data.byService === true || undefined,
   };
 }
 
@@ -89,7 +90,7 @@ export function changedBy<M extends Message>(message: M, event: LogEvent): M {
       if (event.data.body === null) return message;
       return { ...message, body: toBody(event.data.body), editedAt: event.time };
     case 'message.deleted':
-      return { ...message, body: null, deletedAt: event.time, reactions: undefined };
+      return { ...message, body: null, deletedAt: event.time, byService: undefined, reactions: undefined };
     case 'reaction.added':
     case 'reaction.removed':
       return { ...message, reactions: reactionsAfter(message, event) };
