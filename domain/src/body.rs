@@ -102,6 +102,19 @@ impl Body {
         }
     }
 
+    /// What its reader sees of it as text, in the order in which it is shown.
+    pub fn texts(&self) -> Vec<&str> {
+        match self {
+            Self::Text { text } | Self::System { text } => vec![text],
+            Self::Listing(card) | Self::Order(card) | Self::Shipment(card) | Self::Return(card) => {
+                let Card { title, ref_id, state, text, .. } = card;
+                let given = [Some(title), Some(ref_id), state.as_ref(), text.as_ref()];
+                given.into_iter().flatten().map(String::as_str).collect()
+            }
+            Self::Encrypted { .. } => Vec::new(),
+        }
+    }
+
     /// A stable 64-bit hash of the content (FNV-1a over its JSON), to tell a retry from another
     /// message under the same clientMessageId. It survives in the views when the body is erased.
     pub fn fingerprint(&self) -> u64 {

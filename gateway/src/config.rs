@@ -3,6 +3,7 @@
 mod auth;
 mod public_url;
 mod rates;
+mod search;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -12,7 +13,7 @@ use parley_nats::topology::TopologyConfig;
 use parley_notifier::{config::channels::OutboxConfig, links::Links};
 use parley_runtime::config::Env;
 
-pub use self::{auth::AuthConfig, public_url::PublicUrl, rates::RateConfig};
+pub use self::{auth::AuthConfig, public_url::PublicUrl, rates::RateConfig, search::SearchConfig};
 use crate::{auth::Origins, realtime::RealtimeConfig};
 
 /// Everything that the gateway can be told.
@@ -38,6 +39,7 @@ pub struct Config {
     pub vapid_public_key: Option<String>,
     pub limits: Limits,
     pub rates: RateConfig,
+    pub search: SearchConfig,
     pub realtime: RealtimeConfig,
 }
 
@@ -109,6 +111,7 @@ impl Config {
             vapid_public_key: vapid_public_key(env),
             limits: Limits::from_env(env),
             rates: RateConfig::from_env(env),
+            search: SearchConfig::from_env(env),
             realtime: RealtimeConfig::from_env(env),
         }
     }

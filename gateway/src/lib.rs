@@ -4,6 +4,7 @@
 //!   people show of themselves.
 //! - [`routes`]: the HTTP interface, one endpoint one file; [`openapi`] describes it to machines.
 //! - [`rates`]: how much somebody may do in a while, over all gateways.
+//! - [`search`]: searches, a few at a time.
 //! - [`error`]: how a "no" looks on the wire; nothing else knows error statuses.
 //! - [`server`]: the accept loop, its bounds and its drain.
 //! - [`page`]: the browser page, compiled in.
@@ -24,6 +25,7 @@ pub mod presence;
 pub mod rates;
 pub mod realtime;
 pub mod routes;
+pub mod search;
 pub mod server;
 pub mod service;
 pub mod state;
