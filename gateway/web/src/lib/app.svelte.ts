@@ -17,6 +17,7 @@ import { Own } from './own';
 import { People } from './people.svelte';
 import type { ClientFrame, ServerFrame } from './protocol';
 import { Renewal } from './renewal';
+import { Search } from './search.svelte';
 import { Sessions, type Signed } from './session';
 import { browserStore, readJson } from './storage';
 import { apply } from './store/apply';
@@ -58,6 +59,7 @@ export class App {
   readonly drafts = new Drafts(this.#host, this.#tab);
   readonly histories = new Histories(this.#host, () => this.#settleOutbox());
   readonly compose = new Compose();
+  readonly search = new Search(this.#host);
   #ends = new Ends(() => this.#dispatch({ type: 'local.moment', at: new Date().toISOString() }));
   #cursors = new CursorReports((frame) => this.#send(frame));
   #outbox: Outbox | null = null;
@@ -181,6 +183,7 @@ export class App {
     this.drafts.reset();
     this.histories.reset();
     this.compose.reset();
+    this.search.close();
     this.reading = null;
   }
 

@@ -5,7 +5,7 @@ import { fileSize, initials, lastSeen, pieces, preview, price, repliesIn, safeUr
 import { countCharacters, directMembers, isUserId } from './protocol';
 import { toBody, toMessage, toSummary } from './reading';
 import { parseFrame } from './frames';
-import { conversationIn, hrefOf } from './router.svelte';
+import { hrefOf, placeIn } from './router.svelte';
 
 describe('words', () => {
   const now = new Date(2026, 10, 21, 12, 0);
@@ -132,8 +132,8 @@ describe('the contract', () => {
   ])('leads to the socket: %s from %s', (given, page, expected) => expect(socketUrl(given, page)).toBe(expected));
 
   it('addresses a conversation', () => {
-    expect(conversationIn(hrefOf('d.alice.bob'))).toBe('d.alice.bob');
-    expect(conversationIn('#/')).toBeNull();
-    expect(conversationIn('#/c/%')).toBeNull();
+    expect(placeIn(hrefOf('d.alice.bob'))).toEqual({ conversationId: 'd.alice.bob', seq: undefined });
+    expect(placeIn(hrefOf('d.alice.bob', 7))).toEqual({ conversationId: 'd.alice.bob', seq: 7 });
+    for (const hash of ['#/', '#/c/%', '#/c/d.a.b/x', '#/c/d.a.b/1/2']) expect(placeIn(hash)).toBeNull();
   });
 });

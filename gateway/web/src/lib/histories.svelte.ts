@@ -1,12 +1,14 @@
 // What is read when somebody looks: a conversation by its address, older messages, the members.
 
 import { ApiError } from './api/call';
-import { getHistory, getSummary } from './api/talk';
+import { getHistory, getSummary, type HistoryPlace } from './api/talk';
 import type { Host } from './host';
 import { shownMessages } from './store/messages';
-import { needsHistory, peerOf } from './store/select';
+import { isApart, messageOf, needsHistory, peerOf } from './store/select';
 
 const HISTORY_LIMIT = 50;
+/** So many messages back, what is between is read as well. */
+const NEAR = 4 * HISTORY_LIMIT;
 /** Views follow the log, usually within milliseconds. */
 const TRIES = 6;
 const AGAIN_MS = 250;
@@ -68,34 +70,66 @@ export class Histories {
     }
   }
 
-  async loadOlder(conversationId: string): Promise<void> {
+  /** Before what is shown: the newest messages, or those around one. */
+  async loadOlder(conversationId: string, around?: number): Promise<void> {
     const before = this.host.state.conversations[conversationId];
-    if (!before || !needsHistory(before) || this.loading[conversationId] === 'loading') return;
-    const first = shownMessages(before)[0]?.conversationSeq ?? before.summary.lastSeq + 1;
+    if (!before || !needsHistory(before, around) || this.loading[conversationId] === 'loading') return;
+    const first = shownMessages(before, around)[0]?.conversationSeq ?? before.summary.lastSeq + 1;
     this.#set(conversationId, 'loading');
     try {
-      const page = await this.host.authorized((token) => getHistory(token, conversationId, first, HISTORY_LIMIT));
-      this.host.dispatch({ type: 'local.history', conversationId, before: first, ...page });
-      this.onHistory();
+      await this.#read(conversationId, { before: first });
       const after = this.host.state.conversations[conversationId];
       // Views that lag behind the log may not reach the oldest message shown yet: let the person ask again.
-      const stuck = after && needsHistory(after) && shownMessages(after)[0]?.conversationSeq === first;
+      const stuck = after && needsHistory(after, around) && shownMessages(after, around)[0]?.conversationSeq === first;
       this.#set(conversationId, stuck ? 'failed' : null);
     } catch {
       this.#set(conversationId, 'failed');
     }
   }
 
-  /** Until this message is held, or there is nothing older. */
-  async loadBackTo(conversationId: string, seq: number): Promise<boolean> {
+  /** After what is shown around a message, until that meets the newest ones. */
+  async loadLater(conversationId: string, around: number): Promise<void> {
+    const held = this.host.state.conversations[conversationId];
+    if (!held || !isApart(held, around) || this.loading[conversationId] === 'loading') return;
+    const last = shownMessages(held, around).at(-1)?.conversationSeq ?? around;
+    this.#set(conversationId, 'loading');
+    try {
+      const found = await this.#read(conversationId, { after: last });
+      this.#set(conversationId, found > 0 ? null : 'failed');
+    } catch {
+      this.#set(conversationId, 'failed');
+    }
+  }
+
+  /**
+   * Until this message is held. One that is not far is reached page by page; of one further back only
+   * what is around it is read. False: it is not there, or cannot be read now.
+   */
+  async reach(conversationId: string, seq: number): Promise<boolean> {
     for (;;) {
       const held = this.host.state.conversations[conversationId];
       if (!held) return false;
-      const first = shownMessages(held)[0]?.conversationSeq ?? Infinity;
-      if (first <= seq) return shownMessages(held).some((one) => one.conversationSeq === seq);
-      if (!needsHistory(held) || this.loading[conversationId]) return false;
+      if (messageOf(held, seq)) return true;
+      const first = shownMessages(held)[0]?.conversationSeq ?? held.summary.lastSeq + 1;
+      if (first <= seq || !needsHistory(held) || this.loading[conversationId] === 'loading') return false;
+      if (first - seq > NEAR) return this.#readAround(conversationId, seq);
       await this.loadOlder(conversationId);
+      if (this.loading[conversationId]) return false;
     }
+  }
+
+  async #readAround(conversationId: string, seq: number): Promise<boolean> {
+    const found = await this.#read(conversationId, { before: seq + HISTORY_LIMIT / 2 }).catch(() => 0);
+    const held = this.host.state.conversations[conversationId];
+    return found > 0 && held !== undefined && messageOf(held, seq) !== undefined;
+  }
+
+  /** One page; how many messages it has. */
+  async #read(conversationId: string, place: HistoryPlace): Promise<number> {
+    const page = await this.host.authorized((token) => getHistory(token, conversationId, place, HISTORY_LIMIT));
+    this.host.dispatch({ type: 'local.history', conversationId, place, ...page });
+    this.onHistory();
+    return page.messages.length;
   }
 
   #set(conversationId: string, value: 'loading' | 'failed' | null): void {

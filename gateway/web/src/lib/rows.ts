@@ -50,13 +50,15 @@ export interface DaysInput {
   readonly now: Date;
   /** My read cursor when the conversation was opened with something unread: the line is drawn after it. */
   readonly lineAfter: number | null;
+  /** The log at this message, apart from the newest ones. */
+  readonly around?: number;
 }
 
-export function daysOf({ conversation, outbox, me, now, lineAfter }: DaysInput): readonly Day[] {
+export function daysOf({ conversation, outbox, me, now, lineAfter, around }: DaysInput): readonly Day[] {
   const bubbles = [
     // What has disappeared leaves nothing behind; what was taken back leaves a word.
-    ...shownMessages(conversation).filter((message) => message.body || !hasExpired(message)).map((message) => stored(message, conversation, me)),
-    ...waiting(conversation, outbox, me),
+    ...shownMessages(conversation, around).filter((message) => message.body || !hasExpired(message)).map((message) => stored(message, conversation, me)),
+    ...(around === undefined ? waiting(conversation, outbox, me) : []),
   ];
   const days: (Day & { rows: Row[] })[] = [];
   let rows: Row[] = [];

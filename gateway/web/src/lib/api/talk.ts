@@ -20,15 +20,19 @@ export async function getSummary(bearer: string, conversationId: string): Promis
 
 export interface HistoryPage {
   readonly messages: readonly Message[];
+  /** Nothing older exists. */
   readonly done: boolean;
 }
 
-export async function getHistory(bearer: string, conversationId: string, beforeSeq: number, limit: number): Promise<HistoryPage> {
-  const path = `v1/conversations/${id(conversationId)}/messages?beforeSeq=${beforeSeq}&limit=${limit}`;
-  const answer = await call('GET', path, bearer);
+export type HistoryPlace = { readonly before: number } | { readonly after: number };
+
+/** The page that ends before a message, or begins after it. */
+export async function getHistory(bearer: string, conversationId: string, place: HistoryPlace, limit: number): Promise<HistoryPage> {
+  const where = 'before' in place ? `beforeSeq=${place.before}` : `afterSeq=${place.after}`;
+  const answer = await call('GET', `v1/conversations/${id(conversationId)}/messages?${where}&limit=${limit}`, bearer);
   const messages = toMessages(answer.messages);
   // An empty page that promises more would be asked for for ever.
-  return { messages, done: !isCount(answer.nextBeforeSeq) || messages.length === 0 };
+  return { messages, done: 'before' in place && (!isCount(answer.nextBeforeSeq) || messages.length === 0) };
 }
 
 export interface Accepted {

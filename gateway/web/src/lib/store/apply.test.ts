@@ -4,7 +4,7 @@ import type { LogEvent, SyncItem } from '../protocol';
 import { apply } from './apply';
 import { shownMessages as shownHeld } from './messages';
 import { ALICE, BOB, PAIR, deltaAfter, event, messagesAfter, random, randomLog, sentBy, summaryAfter } from './model';
-import { hasOwnMessage, inbox, needsHistory, tickOf, totalUnread } from './select';
+import { hasOwnMessage, inbox, isApart, needsHistory, tickOf, totalUnread } from './select';
 import { initialState, type Conversation, type State } from './state';
 
 const live = (state: State, ...events: LogEvent[]): State =>
@@ -24,7 +24,7 @@ const pair = (state: State) => {
   return conversation;
 };
 const history = (state: State, log: readonly LogEvent[]): State =>
-  apply(state, { type: 'local.history', conversationId: PAIR, before: log.length + 1, messages: messagesAfter(log), done: true });
+  apply(state, { type: 'local.history', conversationId: PAIR, place: { before: log.length + 1 }, messages: messagesAfter(log), done: true });
 
 /** As the server gives them. */
 const shownMessages = (conversation: Conversation) => shownHeld(conversation).map(({ asOf: _, ...message }) => message);
@@ -65,6 +65,42 @@ describe('a message that a service sent', () => {
     expect(shownMessages(pair(state))[0]?.byService).toBe(true);
     const gone = live(state, event(2, 'message.deleted', BOB, { conversationSeq: 1 }));
     expect(shownMessages(pair(gone))[0]?.byService).toBeUndefined();
+  });
+});
+
+describe('a message far back', () => {
+  const log = Array.from({ length: 100 }, (_, index) => sentBy(index % 2 ? ALICE : BOB, index + 1, index + 1));
+  const all = messagesAfter(log);
+  const page = (state: State, place: { before: number } | { after: number }, from: number, to: number): State =>
+    apply(state, { type: 'local.history', conversationId: PAIR, place, messages: all.slice(from - 1, to), done: from === 1 });
+  const seqs = (state: State, around?: number): [number | undefined, number | undefined] => {
+    const shown = shownHeld(pair(state), around);
+    return [shown[0]?.conversationSeq, shown.at(-1)?.conversationSeq];
+  };
+  const begun = page(synced(initialState(ALICE), [snapshot(log, ALICE)]), { before: 101 }, 80, 100);
+
+  it('is shown with what is around it, apart from the newest', () => {
+    const state = page(begun, { before: 36 }, 16, 35);
+    expect([seqs(state), seqs(state, 20)]).toEqual([[80, 100], [16, 35]]);
+    expect([isApart(pair(state), 20), isApart(pair(state), 90)]).toEqual([true, false]);
+    expect([needsHistory(pair(state)), needsHistory(pair(state), 20)]).toEqual([true, true]);
+    // One that is not held leads nowhere.
+    expect(seqs(state, 50)).toEqual([80, 100]);
+  });
+
+  it('is joined to the newest by what is read between', () => {
+    const older = page(page(begun, { before: 36 }, 16, 35), { before: 16 }, 1, 15);
+    expect([needsHistory(pair(older), 20), needsHistory(pair(older))]).toEqual([false, true]);
+    const later = page(older, { after: 35 }, 36, 70);
+    expect([seqs(later, 20), isApart(pair(later), 20)]).toEqual([[1, 70], true]);
+    const joined = page(later, { after: 70 }, 71, 100);
+    expect([seqs(joined, 20), seqs(joined)]).toEqual([[1, 100], [1, 100]]);
+    expect([isApart(pair(joined), 20), needsHistory(pair(joined))]).toEqual([false, false]);
+  });
+
+  it('stays where it is while new ones come', () => {
+    const state = live(page(begun, { before: 36 }, 16, 35), sentBy(BOB, 101, 101));
+    expect([seqs(state, 20), seqs(state)]).toEqual([[16, 35], [80, 101]]);
   });
 });
 

@@ -41,7 +41,7 @@ export function apply(state: State, input: Input): State {
     case 'local.history': {
       const held = state.conversations[input.conversationId];
       if (!held) return state;
-      const merged = bridged(mergeMessages(held, input.messages), input.before, input.messages);
+      const merged = bridged(mergeMessages(held, input.messages), input.place, input.messages);
       const historyDone = held.historyDone || input.done;
       return merged === held && historyDone === held.historyDone
         ? state
@@ -160,13 +160,15 @@ function mergeMessages(conversation: Conversation, incoming: readonly Message[],
 }
 
 /**
- * A page of history that ends before `before - 1`: the numbers between are not this person's to see.
- * In a direct conversation there are none; there the view was behind.
+ * A page of history that does not reach the message it was asked to end before, or to begin after: the
+ * numbers between are not this person's to see. In a direct conversation there are none; there the view
+ * was behind.
  */
-function bridged(conversation: Conversation, before: number, page: readonly Message[]): Conversation {
-  const newest = page.at(-1)?.conversationSeq;
-  if (conversation.summary.kind === 'direct' || newest === undefined || newest >= before - 1) return conversation;
-  return { ...conversation, bridges: { ...conversation.bridges, [before]: newest } };
+function bridged(conversation: Conversation, place: { before: number } | { after: number }, page: readonly Message[]): Conversation {
+  const [oldest, newest] = [page[0]?.conversationSeq, page.at(-1)?.conversationSeq];
+  if (conversation.summary.kind === 'direct' || oldest === undefined || newest === undefined) return conversation;
+  const [before, after] = 'before' in place ? [newest, place.before] : [place.after, oldest];
+  return before >= after - 1 ? conversation : { ...conversation, bridges: { ...conversation.bridges, [after]: before } };
 }
 
 function withChanges(message: Message, changes: readonly LogEvent[], asOf: number): Message {

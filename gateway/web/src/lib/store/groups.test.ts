@@ -5,7 +5,7 @@ import { apply } from './apply';
 import { shownMessages } from './messages';
 import { ALICE, BOB, PAIR, event, messagesAfter, random, sentBy } from './model';
 import { CAROL, CHANNEL, GROUP, groupSummaryAfter, randomGroupLog } from './model-group';
-import { needsHistory } from './select';
+import { isApart, needsHistory } from './select';
 import { initialState, type Conversation, type State } from './state';
 
 const SEEDS = Array.from({ length: 60 }, (_, index) => index + 1);
@@ -38,7 +38,7 @@ describe.each([GROUP, CHANNEL])('%s: state + events', (id) => {
             conversations: [{ conversation: groupSummaryAfter(id, log.slice(0, upTo), me), messages: [] }],
           });
     const begin = from(known);
-    const withHistory = known === 0 ? begin : apply(begin, { type: 'local.history', conversationId: id, before: 1000, messages: messagesAfter(log.slice(0, known)), done: true });
+    const withHistory = known === 0 ? begin : apply(begin, { type: 'local.history', conversationId: id, place: { before: 1000 }, messages: messagesAfter(log.slice(0, known)), done: true });
     const state = live(withHistory, ...log.slice(known));
     expect(sorted(held(state, id).summary)).toEqual(sorted(groupSummaryAfter(id, log, me)));
     expect(seqs(state, id)).toEqual(messagesAfter(log).map((one) => one.conversationSeq));
@@ -76,7 +76,7 @@ describe('membership', () => {
     const summary = { ...groupSummaryAfter(GROUP, log, ALICE), version: 9, lastSeq: 5, readSeq: 5, unread: 0, lastMessage: undefined };
     const joined = apply(state, { type: 'local.summary', summary });
     expect(needsHistory(held(joined, GROUP))).toBe(true);
-    const empty = apply(joined, { type: 'local.history', conversationId: GROUP, before: 6, messages: [], done: true });
+    const empty = apply(joined, { type: 'local.history', conversationId: GROUP, place: { before: 6 }, messages: [], done: true });
     expect(needsHistory(held(empty, GROUP))).toBe(false);
     const talking = live(empty, sentBy(BOB, 10, 6, GROUP));
     expect(seqs(talking)).toEqual([6]);
@@ -90,15 +90,21 @@ describe('membership', () => {
     const again = live(apply(initialState(ALICE), { type: 'local.summary', summary }), sentBy(BOB, 10, 6, GROUP));
     expect(seqs(again)).toEqual([6]);
     expect(needsHistory(held(again, GROUP))).toBe(true);
-    const whole = apply(again, { type: 'local.history', conversationId: GROUP, before: 6, messages, done: true });
+    const whole = apply(again, { type: 'local.history', conversationId: GROUP, place: { before: 6 }, messages, done: true });
     expect(seqs(whole)).toEqual([1, 2, 6]);
     expect(needsHistory(held(whole, GROUP))).toBe(false);
+    // The same, read from the older end.
+    const older = apply(again, { type: 'local.history', conversationId: GROUP, place: { before: 3 }, messages, done: true });
+    const later = messagesAfter([sentBy(BOB, 10, 6, GROUP)]);
+    expect(isApart(held(older, GROUP), 2)).toBe(true);
+    const joined = apply(older, { type: 'local.history', conversationId: GROUP, place: { after: 2 }, messages: later, done: false });
+    expect([seqs(joined), isApart(held(joined, GROUP), 2)]).toEqual([[1, 2, 6], false]);
   });
 
   it('leaves holes of direct conversations to be filled', () => {
     const begin = live(initialState(ALICE), ...[1, 2, 3].map((n) => sentBy(BOB, n, n)));
     const page = messagesAfter([sentBy(BOB, 1, 1)]);
-    const state = apply(begin, { type: 'local.history', conversationId: PAIR, before: 3, messages: page, done: false });
+    const state = apply(begin, { type: 'local.history', conversationId: PAIR, place: { before: 3 }, messages: page, done: false });
     expect(held(state, PAIR).bridges).toEqual({});
   });
 });

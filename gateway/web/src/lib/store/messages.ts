@@ -31,18 +31,27 @@ export function putMessage(messages: readonly Held[], message: Held, newest: boo
   return messages.toSpliced(at, same ? 1 : 0, message);
 }
 
-/** The run of messages that ends at `lastSeq`, without a hole but what belongs to nobody here. */
-export function shownMessages(conversation: Conversation): readonly Held[] {
+/**
+ * A run of messages without a hole but what belongs to nobody here: the one that ends at `lastSeq`, or
+ * the one that has the message `around`, if that is held.
+ */
+export function shownMessages(conversation: Conversation, around?: number): readonly Held[] {
   const { messages, summary, bridges } = conversation;
-  let start = messages.length;
+  const seqAt = (index: number): number => messages[index]?.conversationSeq ?? 0;
+  const follows = (before: number, after: number): boolean => before === after - 1 || before === bridges[after];
+  let end = messages.length;
   let after = summary.lastSeq + 1;
-  while (start > 0) {
-    const seq = messages[start - 1]?.conversationSeq ?? 0;
-    if (seq !== after - 1 && seq !== bridges[after]) break;
-    start -= 1;
-    after = seq;
+  if (around !== undefined && messageAt(messages, around)) {
+    end = position(messages, around) + 1;
+    while (end < messages.length && follows(seqAt(end - 1), seqAt(end))) end += 1;
+    after = seqAt(end - 1) + 1;
   }
-  return start === 0 ? messages : messages.slice(start);
+  let start = end;
+  while (start > 0 && follows(seqAt(start - 1), after)) {
+    start -= 1;
+    after = seqAt(start);
+  }
+  return start === 0 && end === messages.length ? messages : messages.slice(start, end);
 }
 
 /** A moment in ms; one that cannot be read never comes. */

@@ -52,9 +52,13 @@ export const totalUnread = (state: State): number =>
 export const messageOf = (conversation: Conversation, seq: number) => messageAt(conversation.messages, seq);
 
 /** Is there something older on the server than what can be shown? */
-export function needsHistory(conversation: Conversation): boolean {
-  const first = shownMessages(conversation)[0];
+export function needsHistory(conversation: Conversation, around?: number): boolean {
+  const first = shownMessages(conversation, around)[0];
   if (conversation.summary.lastSeq === 0 || first?.conversationSeq === 1) return false;
   const hole = first?.conversationSeq !== conversation.messages[0]?.conversationSeq;
   return hole || !conversation.historyDone;
 }
+
+/** The run around this message ends before the newest one: something later is to be read first. */
+export const isApart = (conversation: Conversation, around: number): boolean =>
+  shownMessages(conversation, around).at(-1)?.conversationSeq !== shownMessages(conversation).at(-1)?.conversationSeq;

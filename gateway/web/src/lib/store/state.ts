@@ -67,9 +67,10 @@ export type LocalInput =
   | {
       readonly type: 'local.history';
       readonly conversationId: string;
-      /** The page was asked to end before this message. */
-      readonly before: number;
+      /** The page was asked to end before this message, or to begin after it. */
+      readonly place: { readonly before: number } | { readonly after: number };
       readonly messages: readonly Message[];
+      /** Nothing older exists. */
       readonly done: boolean;
     };
 
