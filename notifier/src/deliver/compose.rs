@@ -234,10 +234,18 @@ fn reached_by(address: account::Address) -> Address {
     }
 }
 
-/// The beginning of what was written; `None` where there is nothing to read.
+/// The beginning of what was written, or the names of files; `None` where there is nothing to read.
 fn preview_of(body: &Body) -> Option<String> {
+    let names: String;
     let text = match body {
-        Body::Text { text } | Body::System { text } => text,
+        Body::Text { text } | Body::System { text } | Body::Attachment { text: Some(text), .. } => {
+            text
+        }
+        Body::Attachment { text: None, attachments } => {
+            let files = attachments.iter().filter_map(|attachment| attachment.file.as_ref());
+            names = files.map(|file| file.file_name.as_str()).collect::<Vec<_>>().join(", ");
+            &names
+        }
         Body::Listing(card) | Body::Order(card) | Body::Shipment(card) | Body::Return(card) => {
             &card.title
         }
