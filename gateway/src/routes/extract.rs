@@ -303,20 +303,20 @@ async fn read(mut body: Body, max_bytes: usize) -> Result<Bytes, ApiError> {
 }
 
 /// Reads what somebody is still sending, as far as that is worth while, and throws it away: else they
-/// would not get to see the answer.
-pub async fn discard(mut body: Body, patience: Duration) {
+/// would not get to see the answer. Says whether that was all of it.
+pub async fn discard(mut body: Body, patience: Duration) -> bool {
     let reading = async {
         let mut seen = 0_usize;
-        while let Some(Ok(frame)) = body.frame().await {
-            seen = seen.saturating_add(frame.data_ref().map_or(0, Bytes::len));
-            if seen > DISCARD_BYTES {
-                break;
+        while seen <= DISCARD_BYTES {
+            match body.frame().await {
+                Some(Ok(frame)) => seen += frame.data_ref().map_or(0, Bytes::len),
+                Some(Err(_)) => return false,
+                None => return true,
             }
         }
+        false
     };
-    if tokio::time::timeout(patience, reading).await.is_err() {
-        tracing::debug!("somebody sends too slowly to be answered");
-    }
+    tokio::time::timeout(patience, reading).await.unwrap_or(false)
 }
 
 /// How the caller reaches this gateway: as configured, or as it just did.

@@ -197,8 +197,12 @@ async fn an_upload_is_exactly_what_was_reserved_once() {
     put(world, &address, "hell").await.refused(422, "invalid_body");
     put(world, &address, "hello!").await.refused(413, "body_too_large");
     put(world, &address, "").await.refused(422, "invalid_body");
-    let large = "x".repeat(500_000);
-    put(world, &address, &large).await.refused(413, "body_too_large");
+    // The rest of it is not read, nor taken for the next request.
+    for (size, connection) in [(500_000, ""), (3_000_000, "close")] {
+        let refused = put(world, &address, &"x".repeat(size)).await;
+        refused.refused(413, "body_too_large");
+        assert_eq!(refused.header(header::CONNECTION), connection);
+    }
     let chunked = async |text: &'static str| {
         // Without a Content-Length.
         let head = format!(

@@ -4,7 +4,8 @@
 use axum::{
     body::Body,
     extract::{FromRequestParts, Request, State},
-    http::{StatusCode, header, request::Parts},
+    http::{HeaderValue, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
     routing::put,
 };
 use parley_commands::{Code, Problem};
@@ -37,14 +38,20 @@ pub fn endpoint() -> Endpoint {
     Endpoint::new("PUT", CONTENT_PATH, put(upload), operation)
 }
 
-async fn upload(State(state): State<AppState>, request: Request) -> Result<StatusCode, ApiError> {
+async fn upload(State(state): State<AppState>, request: Request) -> Response {
     let (mut parts, mut body) = request.into_parts();
-    let uploaded = take(&state, &mut parts, &mut body).await;
-    if uploaded.is_err() {
-        // Whoever is still sending gets to see the answer.
-        discard(body, state.limits.header_timeout).await;
+    match take(&state, &mut parts, &mut body).await {
+        Ok(()) => StatusCode::OK.into_response(),
+        Err(error) => {
+            let mut response = error.into_response();
+            if !discard(body, state.limits.header_timeout).await {
+                // What follows on this connection is still the file.
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(header::CONNECTION, close);
+            }
+            response
+        }
     }
-    uploaded.map(|()| StatusCode::OK)
 }
 
 async fn take(state: &AppState, parts: &mut Parts, body: &mut Body) -> Result<(), ApiError> {
