@@ -6,7 +6,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use super::{SOON, add_email, items, say};
-use crate::harness::{Client, Up, eventually, program};
+use crate::harness::{Client, Deployment, Up, eventually, program};
 
 const QUICK: [(&str, &str); 2] =
     [("PARLEY_NOTIFY_GRACE_SECONDS", "5"), ("PARLEY_NOTIFY_COOLDOWN_SECONDS", "3600")];
@@ -229,4 +229,49 @@ async fn a_push_is_closed_within_two_seconds_of_a_reading_and_a_restart_tells_no
     assert_eq!(closed.len(), 2, "{closed:?}");
     assert_eq!(closed[1]["what"], "close");
     assert_eq!(closed[1]["notificationId"], closed[0]["notificationId"]);
+}
+
+#[tokio::test]
+async fn a_group_is_told_although_the_views_are_behind() {
+    let deployment = Deployment::start_with(&[
+        ("PARLEY_NOTIFY_LINK_SECRET", "a secret for links, for these tests only"),
+        ("PARLEY_NOTIFY_GRACE_SECONDS", "0"),
+    ])
+    .await;
+    let _commands = deployment.service("commands").await;
+    let projections = deployment.service("projections").await;
+    let gateway = deployment.gateway().await;
+    let (alice, bob) = (gateway.client("alice").await, gateway.client("bob").await);
+    add_email(&bob, "bob").await;
+    let group = json!({"kind": "group", "title": "Garden tools", "memberIds": ["bob"]});
+    let created = alice.post("/v1/conversations", &group).await.expect(201);
+    let id = created["conversationId"].as_str().unwrap();
+    let outbox = deployment.dir().join("outbox.jsonl");
+    let file = ("PARLEY_NOTIFY_OUTBOX_FILE", outbox.to_str().unwrap());
+    let mut notifier = deployment.service_with("notifier", &[file]).await;
+    say(&alice, id, "m-0").await;
+    assert_eq!(decision(&bob, id).await["messages"], 1);
+    eventually("Bob's email", SOON, async || (items(&outbox).len() == 1).then_some(())).await;
+    let read = json!({"deviceId": "phone", "readThroughSeq": 1});
+    bob.post(&format!("/v1/conversations/{id}/read-cursors"), &read).await.expect(200);
+
+    // A notifier that remembers no group, and views that do not know its newest members.
+    notifier.kill9();
+    projections.pause();
+    let role = json!({"role": "member"});
+    for name in ["carol", "dave"] {
+        let path = format!("/v1/conversations/{id}/members/{name}");
+        alice.request(Method::PUT, &path, Some(&role)).await.expect(200);
+    }
+    say(&alice, id, "m-1").await;
+    let path = format!("/v1/conversations/{id}/members/dave");
+    alice.request(Method::DELETE, &path, None).await.expect(200);
+    notifier.restart().await;
+    projections.resume();
+    for (name, reason) in [("carol", "noEndpoint"), ("dave", "notMember")] {
+        let client = gateway.client(name).await;
+        assert_eq!(decision(&client, id).await["reason"], reason, "{name}");
+    }
+    eventually("Bob's second email", SOON, async || (items(&outbox).len() == 2).then_some(()))
+        .await;
 }
