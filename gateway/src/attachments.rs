@@ -6,20 +6,19 @@
 
 mod address;
 pub mod janitor;
+pub mod metrics;
 mod range;
 mod shown;
+mod slots;
 pub mod store;
 mod transfer;
 
-use std::sync::Arc;
-
-use tokio::sync::Semaphore;
-
 use self::store::Store;
 pub use self::{
-    address::{Addresses, Method},
+    address::{Addresses, Method, Signed},
     range::{Part, part},
     shown::{content_disposition, is_inline},
+    slots::{Slot, Slots},
     transfer::{NotReceived, receive, send},
 };
 use crate::config::AttachmentsConfig;
@@ -29,9 +28,8 @@ pub struct Attachments {
     pub config: AttachmentsConfig,
     pub store: Store,
     pub addresses: Addresses,
-    /// A permit each.
-    pub uploads: Arc<Semaphore>,
-    pub downloads: Arc<Semaphore>,
+    pub uploads: Slots,
+    pub downloads: Slots,
 }
 
 impl Attachments {
@@ -41,8 +39,8 @@ impl Attachments {
         Ok(Self {
             store: Store::open(&config.dir).await?,
             addresses: Addresses::new(config.secret.as_bytes()),
-            uploads: Arc::new(Semaphore::new(config.bounds.uploads)),
-            downloads: Arc::new(Semaphore::new(config.bounds.downloads)),
+            uploads: Slots::new(config.bounds.uploads),
+            downloads: Slots::new(config.bounds.downloads),
             config,
         })
     }

@@ -15,7 +15,7 @@ use parley_runtime::shutdown::Shutdown;
 use sqlx::PgPool;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::Attachments;
+use super::{Attachments, metrics};
 
 /// How many files of erased messages are removed before the others are looked at.
 const ERASED: u32 = 500;
@@ -83,12 +83,12 @@ impl Janitor {
         let left = self.attachments.store.sweep(2 * (bounds.transfer + bounds.stall)).await?;
         let mut removed = left;
         for idle in erased(&self.pool, ERASED).await? {
-            removed += usize::from(self.remove(&idle).await?);
+            removed += usize::from(self.remove(&idle, "erased").await?);
         }
         if self.is_up_to_date().await? {
             let unused = self.attachments.config.unused;
             for idle in walk.next(&self.pool, unused, STEP).await? {
-                removed += usize::from(self.remove(&idle).await?);
+                removed += usize::from(self.remove(&idle, "unused").await?);
             }
         }
         Ok(removed)
@@ -114,13 +114,14 @@ impl Janitor {
         }
     }
 
-    async fn remove(&self, idle: &Idle) -> Result<bool, Halt> {
+    async fn remove(&self, idle: &Idle, why: &str) -> Result<bool, Halt> {
         let unused = self.attachments.config.unused;
         let Some(removing) = Removing::begin(&self.pool, idle, unused).await? else {
             return Ok(false);
         };
         self.attachments.store.remove(idle.attachment_id).await?;
         removing.removed().await?;
+        metrics::REMOVED.with_label_values(&[why]).inc();
         Ok(true)
     }
 }

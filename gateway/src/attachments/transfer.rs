@@ -9,11 +9,11 @@ use http_body_util::BodyExt;
 use tokio::{
     fs::File,
     io::AsyncReadExt,
-    sync::{OwnedSemaphorePermit, mpsc},
+    sync::mpsc,
     time::{Instant, timeout, timeout_at},
 };
 
-use super::store::Unfinished;
+use super::{metrics, slots::Slot, store::Unfinished};
 use crate::config::TransferBounds;
 
 /// What is read from the disk at once; two of them wait for a reader.
@@ -62,8 +62,8 @@ pub async fn receive(
 }
 
 /// The next `length` bytes of a file as a body. A reader that takes nothing for long is given up, and
-/// its permit with it.
-pub fn send(file: File, length: u64, bounds: TransferBounds, permit: OwnedSemaphorePermit) -> Body {
+/// its place with it.
+pub fn send(file: File, length: u64, bounds: TransferBounds, slot: Slot) -> Body {
     let (chunks, body) = mpsc::channel(1);
     tokio::spawn(async move {
         if let Err(error) = read(file, length, bounds, &chunks).await {
@@ -71,7 +71,7 @@ pub fn send(file: File, length: u64, bounds: TransferBounds, permit: OwnedSemaph
             tracing::debug!(%error, "a file was not sent to its end");
             let _ = timeout(bounds.stall, chunks.send(Err(error))).await;
         }
-        drop(permit);
+        drop(slot);
     });
     Body::from_stream(stream::unfold(body, async |mut body| Some((body.recv().await?, body))))
 }
@@ -93,6 +93,7 @@ async fn read(
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file is too short"));
         }
         left = left.saturating_sub(count);
+        metrics::BYTES.with_label_values(&["out"]).inc_by(count);
         let stalled = (Instant::now() + bounds.stall).min(end);
         match timeout_at(stalled, chunks.send(Ok(chunk.freeze()))).await {
             Ok(Ok(())) => {}
@@ -106,13 +107,12 @@ async fn read(
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Arc, time::Duration};
+    use std::time::Duration;
 
     use parley_runtime::engines::testing::ScratchDir;
-    use tokio::sync::Semaphore;
 
     use super::*;
-    use crate::attachments::store::Store;
+    use crate::attachments::{slots::Slots, store::Store};
 
     const BOUNDS: TransferBounds = TransferBounds {
         uploads: 1,
@@ -149,18 +149,27 @@ mod tests {
         let path = scratch.path().join("file");
         let content: Vec<u8> = (0..200_000_u32).map(|n| n as u8).collect();
         std::fs::write(&path, &content).unwrap();
-        let slots = Arc::new(Semaphore::new(1));
-        let permit = Arc::clone(&slots).acquire_owned().await.unwrap();
+        let slots = Slots::new(1);
+        let free = async || {
+            let mut ticks = tokio::time::interval(Duration::from_millis(10));
+            loop {
+                if let Some(slot) = slots.take("ann") {
+                    return slot;
+                }
+                ticks.tick().await;
+            }
+        };
+        let free = async || timeout(Duration::from_secs(10), free()).await.unwrap();
+        let slot = free().await;
         let file = File::open(&path).await.unwrap();
-        let body = send(file, 150_000, BOUNDS, permit).collect().await.unwrap().to_bytes();
+        let body = send(file, 150_000, BOUNDS, slot).collect().await.unwrap().to_bytes();
         assert_eq!(body, content[..150_000]);
-        let permit = Arc::clone(&slots).acquire_owned().await.unwrap();
-        let unread = send(File::open(&path).await.unwrap(), 200_000, BOUNDS, permit);
-        let freed = timeout(Duration::from_secs(10), Arc::clone(&slots).acquire_owned()).await;
+        let slot = free().await;
+        let unread = send(File::open(&path).await.unwrap(), 200_000, BOUNDS, slot);
+        let slot = free().await;
         assert!(unread.collect().await.is_err());
         // Shorter than it should be: nobody takes it for whole.
-        let permit = freed.unwrap().unwrap();
-        let cut = send(File::open(&path).await.unwrap(), 200_001, BOUNDS, permit);
+        let cut = send(File::open(&path).await.unwrap(), 200_001, BOUNDS, slot);
         assert!(cut.collect().await.is_err());
     }
 }

@@ -7,12 +7,11 @@ pub mod upload;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{Endpoint, extract::Params};
 use crate::{
-    attachments::{Attachments, Method},
+    attachments::{Attachments, Method, Signed},
     error::ApiError,
     state::AppState,
 };
@@ -44,27 +43,25 @@ impl FromRequestParts<AppState> for NamedAttachment {
     }
 }
 
-#[derive(Deserialize)]
-struct Signed {
-    expires: i64,
-    signature: String,
-}
-
 /// A file whose address was signed here for the request's method, and is not over.
-struct SignedFor(Uuid);
+struct SignedFor {
+    id: Uuid,
+    /// Stands for the person it was given to.
+    by: String,
+}
 
 impl FromRequestParts<AppState> for SignedFor {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let NamedAttachment(id) = NamedAttachment::from_request_parts(parts, state).await?;
-        let Params(Signed { expires, signature }) =
-            Params::from_request_parts(parts, state).await.map_err(|_| bad_address())?;
+        let signed = Params::<Signed>::from_request_parts(parts, state).await;
+        let Params(signed) = signed.map_err(|_| bad_address())?;
         let is_upload = parts.method == axum::http::Method::PUT;
         let method = if is_upload { Method::Put } else { Method::Get };
         let addresses = &attachments(state)?.addresses;
-        let is_good = addresses.is_good(method, id, expires, &signature, state.now());
-        is_good.then_some(Self(id)).ok_or_else(bad_address)
+        let is_good = addresses.is_good(method, id, &signed, state.now());
+        is_good.then_some(Self { id, by: signed.by }).ok_or_else(bad_address)
     }
 }
 

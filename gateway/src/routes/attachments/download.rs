@@ -1,7 +1,7 @@
 //! `GET /v1/attachments/{attachmentId}/content`: the file itself, from the address that was signed
 //! for whoever may see it.
 
-use std::{io::SeekFrom, sync::Arc};
+use std::io::SeekFrom;
 
 use axum::{
     body::Body,
@@ -30,6 +30,7 @@ const POLICY: &str = "sandbox; default-src 'none'";
 pub fn endpoint() -> Endpoint {
     let bytes = json!({"type": "string", "format": "binary"});
     let operation = Operation::open("downloadAttachment", "Download a file")
+        .query("by", &json!({"type": "string"}), "Of the signed address.")
         .query("expires", &json!({"type": "integer"}), "Of the signed address.")
         .query("signature", &json!({"type": "string"}), "Of the signed address.")
         .answers_with(200, "*/*", &bytes, "The file.")
@@ -43,7 +44,7 @@ pub fn endpoint() -> Endpoint {
 
 async fn download(
     State(state): State<AppState>,
-    SignedFor(id): SignedFor,
+    SignedFor { id, by }: SignedFor,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
@@ -64,8 +65,8 @@ async fn download(
     let body = if method == Method::HEAD {
         Body::empty()
     } else {
-        let busy = |_| ApiError::unavailable("as many files as may are being downloaded");
-        let slot = Arc::clone(&attachments.downloads).try_acquire_owned().map_err(busy)?;
+        let busy = || ApiError::unavailable("as many files as may are being downloaded");
+        let slot = attachments.downloads.take(&by).ok_or_else(busy)?;
         let mut file = attachments.store.read(id).await.map_err(unreadable)?.ok_or_else(|| {
             tracing::error!(attachment = %id, "the store lacks a file");
             ApiError::no_attachment()

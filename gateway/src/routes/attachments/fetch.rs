@@ -41,7 +41,7 @@ async fn fetch(
     }
     let ttl = i64::try_from(attachments.config.download_url_ttl.as_millis()).unwrap_or(i64::MAX);
     let expires_at = Timestamp::from_unix_millis(state.now().unix_millis().saturating_add(ttl));
-    let address = attachments.addresses.sign(Method::Get, id, expires_at);
+    let address = attachments.addresses.sign(Method::Get, id, &caller.user_id, expires_at);
     let location = public_url(&state, &headers)?.at(&address);
     let location = HeaderValue::try_from(location).map_err(|_| ApiError::internal())?;
     let headers = [

@@ -79,12 +79,13 @@ async fn reserve(
         state.commands.rates().attachment(&caller.user_id).await?;
     }
     let (attachment_id, content_type) = (Uuid::now_v7(), file.content_type.clone());
-    let uploader_id = caller.user_id;
+    let uploader_id = caller.user_id.clone();
     let reservation = Reservation { attachment_id, uploader_id, conversation_id, file };
     note(&state.pool, &reservation).await?;
     let ttl = i64::try_from(attachments.config.upload_url_ttl.as_millis()).unwrap_or(i64::MAX);
     let expires_at = Timestamp::from_unix_millis(state.now().unix_millis().saturating_add(ttl));
-    let address = attachments.addresses.sign(Method::Put, attachment_id, expires_at);
+    let addresses = &attachments.addresses;
+    let address = addresses.sign(Method::Put, attachment_id, &caller.user_id, expires_at);
     let reserved = Reserved {
         attachment_id,
         upload_url: url.at(&address),

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{CONTENT_PATH, SignedFor};
 use crate::{
-    attachments::{Attachments, NotReceived, receive},
+    attachments::{Attachments, NotReceived, metrics, receive},
     error::ApiError,
     openapi::Operation,
     routes::{Endpoint, extract::discard},
@@ -24,6 +24,7 @@ use crate::{
 
 pub fn endpoint() -> Endpoint {
     let operation = Operation::open("uploadAttachment", "Upload a file")
+        .query("by", &json!({"type": "string"}), "Of the signed address.")
         .query("expires", &json!({"type": "integer"}), "Of the signed address.")
         .query("signature", &json!({"type": "string"}), "Of the signed address.")
         .bytes_body()
@@ -41,8 +42,14 @@ pub fn endpoint() -> Endpoint {
 async fn upload(State(state): State<AppState>, request: Request) -> Response {
     let (mut parts, mut body) = request.into_parts();
     match take(&state, &mut parts, &mut body).await {
-        Ok(()) => StatusCode::OK.into_response(),
+        Ok(size) => {
+            metrics::UPLOADS.with_label_values(&["kept"]).inc();
+            metrics::BYTES.with_label_values(&["in"]).inc_by(size);
+            StatusCode::OK.into_response()
+        }
         Err(error) => {
+            let outcome = if error.0.status < 500 { "refused" } else { "failed" };
+            metrics::UPLOADS.with_label_values(&[outcome]).inc();
             let mut response = error.into_response();
             if !discard(body, state.limits.header_timeout).await {
                 // What follows on this connection is still the file.
@@ -54,8 +61,9 @@ async fn upload(State(state): State<AppState>, request: Request) -> Response {
     }
 }
 
-async fn take(state: &AppState, parts: &mut Parts, body: &mut Body) -> Result<(), ApiError> {
-    let SignedFor(id) = SignedFor::from_request_parts(parts, state).await?;
+/// Its size, once it is kept.
+async fn take(state: &AppState, parts: &mut Parts, body: &mut Body) -> Result<u64, ApiError> {
+    let SignedFor { id, by } = SignedFor::from_request_parts(parts, state).await?;
     let attachments = super::attachments(state)?;
     let Some((size, is_there)) = awaited(&state.pool, id).await? else {
         return Err(ApiError::no_attachment());
@@ -72,9 +80,10 @@ async fn take(state: &AppState, parts: &mut Parts, body: &mut Body) -> Result<()
         }
         Some(_) | None => {}
     }
-    let busy = |_| ApiError::unavailable("as many files as may are being uploaded");
-    let _slot = attachments.uploads.try_acquire().map_err(busy)?;
-    write(state, attachments, id, size, body).await
+    let busy = || ApiError::unavailable("as many files as may are being uploaded");
+    let _slot = attachments.uploads.take(&by).ok_or_else(busy)?;
+    write(state, attachments, id, size, body).await?;
+    Ok(size)
 }
 
 async fn write(
