@@ -89,9 +89,10 @@ impl Log {
         action: Action,
     ) -> Option<Event> {
         let position = self.last() + 1;
-        let attachments = match &action {
-            Action::SendMessage { body, .. } => body.attachments().iter().map(known).collect(),
-            _ => Vec::new(),
+        let attachments = if let Action::SendMessage { body, .. } = &action {
+            body.attachments().iter().map(known).collect()
+        } else {
+            Vec::new()
         };
         let command = Command {
             conversation_id: id.clone(),
