@@ -104,7 +104,7 @@ impl From<parley_gateway::Error> for Failure {
             Gateway::Log(failure) => failure.into(),
             Gateway::Views(failure) => failure.into(),
             Gateway::Listen { .. } => Self::unavailable(error),
-            Gateway::Secret(_) | Gateway::Origin(_) => Self::usage(error),
+            Gateway::Secret(_) | Gateway::Origin(_) | Gateway::Attachments(_) => Self::usage(error),
             Gateway::Roots(_) | Gateway::Metrics(_) | Gateway::Description(_) => {
                 Self::internal(error)
             }

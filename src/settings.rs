@@ -9,6 +9,8 @@ pub const NATS_URL: &str = "PARLEY_NATS_URL";
 pub const DATABASE_URL: &str = "PARLEY_DATABASE_URL";
 /// What would have gone out, in place of sending it.
 pub const OUTBOX_FILE: &str = "PARLEY_NOTIFY_OUTBOX_FILE";
+/// Where files of messages are.
+pub const ATTACHMENTS_DIR: &str = "PARLEY_ATTACHMENTS_DIR";
 
 pub fn nats_url(env: &mut Env) -> String {
     env.url_list(NATS_URL, "nats://127.0.0.1:4222", &NATS_SCHEMES)

@@ -79,6 +79,8 @@ async fn serve(
     let (nats_url, database_url) = (&engines.nats_url, &engines.database_url);
     // Nothing goes out from here, whatever else is configured.
     env.set(settings::OUTBOX_FILE, lock.dir().join("outbox.jsonl").display().to_string());
+    let files = lock.dir().join("attachments").display().to_string();
+    env.set_default(settings::ATTACHMENTS_DIR, files);
     let services = Services::configure(env, args.listen, nats_url, database_url, secrets)?;
     tokio::select! {
         prepared = services.prepare() => prepared?,

@@ -5,11 +5,12 @@ use std::{
     time::Duration,
 };
 
-use parley_domain::{ConversationId, Event, conversation::Sent};
+use parley_domain::{Action, Command, ConversationId, Event, body::Attachment, conversation::Sent};
 use parley_nats::{Connection, Failure, read::read_subject};
-use parley_projections::{Loaded, load_message};
+use parley_projections::{Loaded, attachments, load_message};
 use sqlx::PgPool;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::served::Served;
 
@@ -86,6 +87,35 @@ impl Loader {
             }
         }
         Err(if self.is_away() { Failure::Views("it did not answer".to_owned()) } else { behind() })
+    }
+
+    /// Those of these files that the message may have: its sender has uploaded them for this
+    /// conversation, and no other message has them. From now on none will.
+    pub async fn attachments(
+        &self,
+        command: &Command,
+        ids: &[Uuid],
+    ) -> Result<Vec<Attachment>, Failure> {
+        let Action::SendMessage { client_message_id, .. } = &command.action else {
+            return Ok(Vec::new());
+        };
+        let (id, sender) = (&command.conversation_id, &command.actor.user_id);
+        let away = || Failure::Views("it did not answer".to_owned());
+        if self.is_away() {
+            return Err(away());
+        }
+        let claiming = attachments::claim(&self.pool, id, sender, client_message_id, ids);
+        match tokio::time::timeout(PATIENCE, claiming).await {
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(error)) => {
+                self.note_away(&error.to_string());
+                Err(away())
+            }
+            Err(_) => {
+                self.note_away("no answer in time");
+                Err(away())
+            }
+        }
     }
 
     async fn read_log<A: Served>(&self, id: &A::Id) -> Result<A, Failure> {

@@ -13,6 +13,7 @@ pub enum Code {
     InvalidId,
     InvalidBody,
     BodyTooLarge,
+    InvalidAttachment,
     BeyondLastMessage,
     Unauthenticated,
     Forbidden,
@@ -42,6 +43,7 @@ impl Code {
             Self::InvalidId => "invalid_id",
             Self::InvalidBody => "invalid_body",
             Self::BodyTooLarge => "body_too_large",
+            Self::InvalidAttachment => "invalid_attachment",
             Self::BeyondLastMessage => "beyond_last_message",
             Self::Unauthenticated => "unauthenticated",
             Self::Forbidden => "forbidden",
@@ -82,7 +84,7 @@ impl Code {
             | Self::Conflict => 409,
             Self::BodyTooLarge => 413,
             Self::UnsupportedMediaType => 415,
-            Self::InvalidBody | Self::BeyondLastMessage => 422,
+            Self::InvalidBody | Self::InvalidAttachment | Self::BeyondLastMessage => 422,
             Self::RateLimited | Self::NewAccountLimit => 429,
             Self::Internal => 500,
             Self::Unavailable => 503,
@@ -94,6 +96,7 @@ impl Code {
             Self::InvalidId => "An id does not have its form",
             Self::InvalidBody => "The body is not one of the contract",
             Self::BodyTooLarge => "The body is too large",
+            Self::InvalidAttachment => "The files cannot be sent",
             Self::BeyondLastMessage => "There is no such message yet",
             Self::Unauthenticated => "Sign in first",
             Self::Forbidden => "This is not yours to do",
@@ -170,6 +173,7 @@ impl From<Refusal> for Problem {
             Refusal::TooLate { .. } | Refusal::Deleted => Code::TooLate,
             Refusal::NotExpired => Code::Conflict,
             Refusal::Reason => Code::InvalidBody,
+            Refusal::NoAttachment(_) | Refusal::AttachmentsChanged => Code::InvalidAttachment,
             Refusal::TooManyReactions => Code::TooManyReactions,
             Refusal::ServicesOnly => Code::Forbidden,
             Refusal::ClientMessageIdReused(_) => Code::ClientMessageIdReused,
@@ -215,7 +219,7 @@ impl From<account::Refusal> for Problem {
 impl From<InvalidBody> for Problem {
     fn from(invalid: InvalidBody) -> Self {
         let code = match &invalid {
-            InvalidBody::TooLong { .. } => Code::BodyTooLarge,
+            InvalidBody::TooLong { .. } | InvalidBody::FileTooLarge { .. } => Code::BodyTooLarge,
             InvalidBody::Malformed(_) | InvalidBody::Blank | InvalidBody::Field { .. } => {
                 Code::InvalidBody
             }

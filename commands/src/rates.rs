@@ -32,6 +32,8 @@ pub enum Counted {
     Codes { user_id: UserId },
     /// Pages of searches that a person asks for.
     Searches { user_id: UserId },
+    /// Files that a person reserves.
+    Attachments { user_id: UserId },
     /// Calls of an address that is nobody's.
     Strangers { address: IpAddr },
 }
@@ -43,7 +45,8 @@ impl Counted {
             Self::Messages { user_id }
             | Self::NewConversations { user_id }
             | Self::Codes { user_id }
-            | Self::Searches { user_id } => shard_of(&AccountId::of(user_id), shards),
+            | Self::Searches { user_id }
+            | Self::Attachments { user_id } => shard_of(&AccountId::of(user_id), shards),
             Self::GroupMessages { conversation_id, .. } => shard_of(conversation_id, shards),
             // Any owner will do, if only it is always the same.
             Self::Strangers { address } => {

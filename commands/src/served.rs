@@ -96,8 +96,16 @@ impl Served for Conversation {
         let id = conversation_id.clone();
         let Now { time, event_id, masking } = now;
         let action = checked(action)?;
-        let command =
-            Command { conversation_id, actor, time, event_id, action, masking, message: None };
+        let command = Command {
+            conversation_id,
+            actor,
+            time,
+            event_id,
+            action,
+            masking,
+            message: None,
+            attachments: Vec::new(),
+        };
         Ok(Commanded { id, command, traceparent })
     }
 
@@ -110,6 +118,11 @@ impl Served for Conversation {
         if let Some(seq) = self.wants(&command.action) {
             let found = loader.message(&command.conversation_id, seq, position).await?;
             command.message = found.map(Box::new);
+        }
+        let wanted = self.wants_attachments(command);
+        if !wanted.is_empty() {
+            let ids: Vec<Uuid> = wanted.iter().map(|named| named.attachment_id).collect();
+            command.attachments = loader.attachments(command, &ids).await?;
         }
         Ok(())
     }

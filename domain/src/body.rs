@@ -1,7 +1,11 @@
 //! What a message says.
 
+mod attachment;
+
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
+
+pub use attachment::{Attachment, File, MAX_ATTACHMENTS, MAX_FILE_NAME_CHARACTERS};
 
 /// The longest text, in characters after NFC.
 pub const MAX_TEXT_CHARACTERS: usize = 4_096;
@@ -19,6 +23,8 @@ pub enum InvalidBody {
     TooLong { field: &'static str, max: usize },
     #[error("{field} is not allowed: {why}")]
     Field { field: &'static str, why: &'static str },
+    #[error("a file has {max_bytes} bytes at most")]
+    FileTooLarge { max_bytes: u64 },
 }
 
 /// The content of a message; in JSON an object with its `kind`.
@@ -27,6 +33,12 @@ pub enum InvalidBody {
 pub enum Body {
     Text {
         text: String,
+    },
+    /// Files, with or without a text.
+    Attachment {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
+        attachments: Vec<Attachment>,
     },
     Listing(Card),
     Order(Card),
@@ -72,6 +84,10 @@ impl Body {
     pub fn validated(self) -> Result<Self, InvalidBody> {
         match self {
             Self::Text { text } => Ok(Self::Text { text: spoken("text", text)? }),
+            Self::Attachment { text, attachments } => Ok(Self::Attachment {
+                text: text.map(|text| spoken("text", text)).transpose()?,
+                attachments: attachment::named(attachments)?,
+            }),
             Self::System { text } => Ok(Self::System { text: spoken("text", text)? }),
             Self::Listing(card) => card.validated().map(Self::Listing),
             Self::Order(card) => card.validated().map(Self::Order),
@@ -98,7 +114,35 @@ impl Body {
             | Self::Shipment(_)
             | Self::Return(_)
             | Self::System { .. } => true,
-            Self::Text { .. } | Self::Encrypted { .. } => false,
+            Self::Text { .. } | Self::Attachment { .. } | Self::Encrypted { .. } => false,
+        }
+    }
+
+    /// The files that it is sent with.
+    pub fn attachments(&self) -> &[Attachment] {
+        match self {
+            Self::Attachment { attachments, .. } => attachments,
+            Self::Text { .. }
+            | Self::Listing(_)
+            | Self::Order(_)
+            | Self::Shipment(_)
+            | Self::Return(_)
+            | Self::System { .. }
+            | Self::Encrypted { .. } => &[],
+        }
+    }
+
+    /// The same with these files in the place of its own.
+    pub(crate) fn with_attachments(self, attachments: Vec<Attachment>) -> Self {
+        match self {
+            Self::Attachment { text, .. } => Self::Attachment { text, attachments },
+            other @ (Self::Text { .. }
+            | Self::Listing(_)
+            | Self::Order(_)
+            | Self::Shipment(_)
+            | Self::Return(_)
+            | Self::System { .. }
+            | Self::Encrypted { .. }) => other,
         }
     }
 
@@ -111,14 +155,33 @@ impl Body {
                 let given = [Some(title), Some(ref_id), state.as_ref(), text.as_ref()];
                 given.into_iter().flatten().map(String::as_str).collect()
             }
+            Self::Attachment { text, attachments } => {
+                let names = attachments.iter().filter_map(|one| one.file.as_ref());
+                let names = names.map(|file| file.file_name.as_str());
+                names.chain(text.as_deref()).collect()
+            }
             Self::Encrypted { .. } => Vec::new(),
         }
     }
 
     /// A stable 64-bit hash of the content (FNV-1a over its JSON), to tell a retry from another
     /// message under the same clientMessageId. It survives in the views when the body is erased.
+    /// Files count by their ids: a retry does not know more of them.
     pub fn fingerprint(&self) -> u64 {
-        let json = serde_json::to_vec(self).unwrap_or_default();
+        let json = match self {
+            Self::Attachment { attachments, .. } => {
+                let bare = attachment::without_files(attachments);
+                serde_json::to_vec(&self.clone().with_attachments(bare))
+            }
+            Self::Text { .. }
+            | Self::Listing(_)
+            | Self::Order(_)
+            | Self::Shipment(_)
+            | Self::Return(_)
+            | Self::System { .. }
+            | Self::Encrypted { .. } => serde_json::to_vec(self),
+        };
+        let json = json.unwrap_or_default();
         json.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
             (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
         })

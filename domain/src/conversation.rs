@@ -34,7 +34,7 @@ pub use set_timer::TIMER_SECONDS;
 pub use title::{InvalidTitle, MAX_TITLE_CHARACTERS, Title};
 
 use crate::{
-    body::Body,
+    body::{Attachment, Body},
     event::{Event, EventData, Role},
     ids::{ConversationId, Kind, UserId},
 };
@@ -294,6 +294,35 @@ impl Conversation {
         let seq = action.message()?;
         let exists = (1..=self.last_seq).contains(&seq);
         (exists && self.recent.by_seq(seq).is_none()).then_some(seq)
+    }
+
+    /// The files that have to be looked up and put into the command before it is decided: those of a
+    /// message that would be sent if they are there. A retry needs none.
+    pub fn wants_attachments<'a>(&self, command: &'a Command) -> &'a [Attachment] {
+        match &command.action {
+            Action::SendMessage { body, .. }
+                if !body.attachments().is_empty()
+                    && matches!(self.decide(command), Err(Refusal::NoAttachment(_))) =>
+            {
+                body.attachments()
+            }
+            Action::SendMessage { .. }
+            | Action::EditMessage { .. }
+            | Action::DeleteMessage { .. }
+            | Action::ExpireMessage { .. }
+            | Action::AddReaction { .. }
+            | Action::RemoveReaction { .. }
+            | Action::MarkDelivered { .. }
+            | Action::MarkRead { .. }
+            | Action::Create { .. }
+            | Action::AddMember { .. }
+            | Action::RemoveMember { .. }
+            | Action::ChangeRole { .. }
+            | Action::Rename { .. }
+            | Action::SetTimer { .. }
+            | Action::Block
+            | Action::Unblock => &[],
+        }
     }
 
     pub fn cursor(&self, user: &UserId) -> Cursor {

@@ -28,7 +28,7 @@ pub struct Masking {
 
 impl Masking {
     /// The body as it may be sent, if that is another one. Only what a person writes is looked at:
-    /// texts, and the text of a card.
+    /// texts, and the text of files and cards.
     pub fn of(self, body: &Body) -> Option<Body> {
         if self == Self::default() {
             return None;
@@ -36,6 +36,7 @@ impl Masking {
         let mut masked = body.clone();
         let text = match &mut masked {
             Body::Text { text } => Some(text),
+            Body::Attachment { text, .. } => text.as_mut(),
             Body::Listing(card) | Body::Order(card) | Body::Shipment(card) | Body::Return(card) => {
                 card.text.as_mut()
             }
@@ -219,6 +220,12 @@ mod tests {
     fn a_body_is_masked_where_a_person_writes() {
         let text = Body::Text { text: "mail a@b.example".to_owned() };
         assert_eq!(ALL.of(&text), Some(Body::Text { text: "mail •••".to_owned() }));
+        let files = |text: Option<&str>| Body::Attachment {
+            text: text.map(str::to_owned),
+            attachments: Vec::new(),
+        };
+        assert_eq!(ALL.of(&files(Some("mail a@b.example"))), Some(files(Some("mail •••"))));
+        assert_eq!(ALL.of(&files(None)), None);
         let system = Body::System { text: "mail a@b.example".to_owned() };
         assert_eq!(ALL.of(&system), None);
     }

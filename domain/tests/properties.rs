@@ -4,21 +4,22 @@
 
 use parley_domain::{
     Action, Actor, Body, ClientMessageId, Command, Conversation, ConversationId, Emoji, Event,
-    EventData, Role, Scope, Timestamp, UserId, conversation::Title, masking::Masking,
+    EventData, Role, Scope, Timestamp, UserId, body::Attachment, conversation::Title,
+    masking::Masking,
 };
 use proptest::prelude::*;
 use uuid::Uuid;
 
 fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
-        3 => (0..40_u8, 0..4_u8).prop_map(|(name, which)| Action::SendMessage {
+        3 => (0..40_u8, 0..5_u8).prop_map(|(name, which)| Action::SendMessage {
             client_message_id: ClientMessageId::parse(&format!("c-{name}")).unwrap(),
             body: body(which),
             reply_to: None,
         }),
         1 => (0..60_u64).prop_map(|through_seq| Action::MarkDelivered { through_seq }),
         1 => (0..60_u64).prop_map(|through_seq| Action::MarkRead { through_seq }),
-        1 => (0..20_u64, 0..4_u8).prop_map(|(conversation_seq, which)| Action::EditMessage {
+        1 => (0..20_u64, 0..5_u8).prop_map(|(conversation_seq, which)| Action::EditMessage {
             conversation_seq,
             body: body(which),
         }),
@@ -40,10 +41,21 @@ fn action() -> impl Strategy<Value = Action> {
 /// The last one is an order if a service sends it, and the one before it is masked until then.
 fn body(which: u8) -> Body {
     match which {
+        4 => Body::Attachment {
+            text: Some("mail a@b.example".to_owned()),
+            attachments: vec![Attachment { file: None, ..file() }],
+        },
         3 => serde_json::from_str(r#"{"kind":"order","refId":"O-1","title":"Bicycle"}"#).unwrap(),
         2 => Body::Text { text: "mail a@b.example".to_owned() },
         n => Body::Text { text: format!("text {n}") },
     }
+}
+
+/// As it is looked up.
+fn file() -> Attachment {
+    let file = r#"{"attachmentId":"0193e5a0-7b1c-7def-8123-456789abcdef","fileName":"a.png",
+        "contentType":"image/png","sizeBytes":7}"#;
+    serde_json::from_str(file).unwrap()
 }
 
 fn emoji() -> impl Strategy<Value = Emoji> {
@@ -70,6 +82,7 @@ fn commands() -> impl Strategy<Value = Vec<Command>> {
                 action,
                 masking: Masking { emails: true, phones: true, links: true },
                 message: None,
+                attachments: vec![file()],
             })
             .collect()
     })
@@ -240,6 +253,7 @@ fn group_commands() -> impl Strategy<Value = Vec<Command>> {
                 time: Timestamp::from_unix_millis(n as i64),
                 event_id: Uuid::from_u128(n as u128 + 1),
                 message: None,
+                attachments: Vec::new(),
                 masking: Masking::default(),
                 action,
             })

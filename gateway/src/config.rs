@@ -1,5 +1,6 @@
 //! The gateway's part of the environment.
 
+mod attachments;
 mod auth;
 mod public_url;
 mod rates;
@@ -13,7 +14,13 @@ use parley_nats::topology::TopologyConfig;
 use parley_notifier::{config::channels::OutboxConfig, links::Links};
 use parley_runtime::config::Env;
 
-pub use self::{auth::AuthConfig, public_url::PublicUrl, rates::RateConfig, search::SearchConfig};
+pub use self::{
+    attachments::{AttachmentsConfig, TransferBounds},
+    auth::AuthConfig,
+    public_url::PublicUrl,
+    rates::RateConfig,
+    search::SearchConfig,
+};
 use crate::{auth::Origins, realtime::RealtimeConfig};
 
 /// Everything that the gateway can be told.
@@ -33,6 +40,8 @@ pub struct Config {
     pub allowed_origins: Option<Origins>,
     pub auth: AuthConfig,
     pub notify: NotifyConfig,
+    /// Where files of messages are, if there are any.
+    pub attachments: Option<AttachmentsConfig>,
     /// Whether anyone may log in as anyone.
     pub dev: bool,
     /// What pages subscribe to web push with, in base64url.
@@ -102,11 +111,12 @@ impl Config {
             topology: parley_commands::config::topology(env),
             client: parley_commands::config::client(env),
             listen: env.socket_addr("PARLEY_LISTEN", "127.0.0.1:8080"),
-            metrics_listen: env.opt_socket_addr("PARLEY_METRICS_LISTEN"),
+            metrics_listen: parley_runtime::metrics::listen(env),
             public_url: public_url(env),
             allowed_origins: allowed_origins(env),
             auth: AuthConfig::from_env(env, dev),
             notify: NotifyConfig::from_env(env),
+            attachments: AttachmentsConfig::from_env(env),
             dev,
             vapid_public_key: vapid_public_key(env),
             limits: Limits::from_env(env),
@@ -231,6 +241,21 @@ mod tests {
         // Without any key nobody could ever come in.
         let none = problems(&[("PARLEY_JWT_HS256_SECRET", "")]);
         assert_eq!(none, ["PARLEY_JWT_HS256_SECRET"]);
+    }
+
+    #[test]
+    fn files_need_a_secret_and_a_directory() {
+        let secret = "an-attachments-secret-of-32-bytes";
+        let dir = ("PARLEY_ATTACHMENTS_DIR", "files");
+        assert!(problems(&[dir, ("PARLEY_ATTACHMENTS_SECRET", secret)]).is_empty());
+        assert_eq!(problems(&[dir]), ["PARLEY_ATTACHMENTS_SECRET"]);
+        for (name, value) in [
+            ("PARLEY_ATTACHMENTS_SECRET", "short"),
+            ("PARLEY_ATTACHMENTS_MAX_BYTES", "104857601"),
+            ("PARLEY_ATTACHMENTS_UNUSED_SECONDS", "10"),
+        ] {
+            assert!(problems(&[dir, (name, value)]).contains(&name.to_owned()), "{name}={value}");
+        }
     }
 
     #[test]

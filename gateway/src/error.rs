@@ -24,6 +24,11 @@ impl ApiError {
         Problem::new(Code::NotFound, "there is no such conversation").into()
     }
 
+    /// Nor does a file that is in no message that they see.
+    pub fn no_attachment() -> Self {
+        Problem::new(Code::NotFound, "there is no such attachment").into()
+    }
+
     pub fn no_route() -> Self {
         Problem::new(Code::NotFound, "there is no such resource").into()
     }
@@ -206,6 +211,7 @@ mod tests {
             (Code::BodyTooLarge, 413),
             (Code::UnsupportedMediaType, 415),
             (Code::InvalidBody, 422),
+            (Code::InvalidAttachment, 422),
             (Code::BeyondLastMessage, 422),
             (Code::RateLimited, 429),
             (Code::Internal, 500),

@@ -3,6 +3,7 @@
 //! - [`auth`]: who is calling; [`devices`]: whether their device is still linked; [`accounts`]: what
 //!   people show of themselves.
 //! - [`routes`]: the HTTP interface, one endpoint one file; [`openapi`] describes it to machines.
+//! - [`attachments`]: files of messages, where they are and when they go.
 //! - [`rates`]: how much somebody may do in a while, over all gateways.
 //! - [`search`]: searches, a few at a time.
 //! - [`error`]: how a "no" looks on the wire; nothing else knows error statuses.
@@ -14,6 +15,7 @@
 //! calling, hands commands to their shard's owner, and shows what the log and the views say.
 
 pub mod accounts;
+pub mod attachments;
 pub mod auth;
 pub mod config;
 pub mod devices;

@@ -74,6 +74,13 @@ impl Operation {
             .refuses(415, "unsupported_media_type")
     }
 
+    /// A body that is a file.
+    pub fn bytes_body(mut self) -> Self {
+        let schema = json!({"type": "string", "format": "binary"});
+        self.body = Some(json!({"required": true, "content": {"*/*": {"schema": schema}}}));
+        self
+    }
+
     /// An answer in JSON, by the name of its schema.
     pub fn answers(self, status: u16, schema: &str, description: &str) -> Self {
         self.answers_with(status, "application/json", &reference(schema), description)

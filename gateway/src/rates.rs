@@ -249,6 +249,16 @@ impl Rates {
         }
     }
 
+    /// Somebody reserves a file.
+    ///
+    /// # Errors
+    /// [`Code::RateLimited`] if it was one too many.
+    pub async fn attachment(&self, user: &UserId) -> Result<(), Problem> {
+        let counted = Counted::Attachments { user_id: user.clone() };
+        let most = self.config.attachments_per_hour;
+        self.take(Limit { counted, most, window: HOUR }, 0).await
+    }
+
     async fn take(&self, limit: Limit, at_least: u32) -> Result<(), Problem> {
         let lease = self.lease(&limit.counted);
         // Whoever comes while somebody asks waits here, in order.

@@ -9,6 +9,7 @@
 
 mod account;
 mod add_reaction;
+mod attachments;
 mod block;
 mod blocks;
 mod bootstrap;
@@ -134,6 +135,9 @@ fn endpoints(state: &AppState) -> Vec<Endpoint> {
         endpoints.push(verify_email::page_endpoint());
         endpoints.push(verify_email::endpoint());
         endpoints.push(verify_phone::endpoint());
+    }
+    if state.attachments.is_some() {
+        endpoints.extend(attachments::endpoints());
     }
     endpoints.extend(account::contacts::endpoints());
     endpoints.extend(account::draft::endpoints());

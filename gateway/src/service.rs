@@ -11,6 +11,7 @@ use parley_runtime::{
 use tokio::net::TcpListener;
 
 use crate::{
+    attachments::{Attachments, janitor::Janitor},
     auth::AuthenticatorConfig,
     auth::{
         Authenticator, Origins, Sessions, dev::DevTokens, jwks::Jwks, keys::KeyError,
@@ -41,6 +42,8 @@ pub enum Error {
     Origin(#[from] InvalidOrigin),
     #[error("the system's root certificates cannot be read: {0}")]
     Roots(std::io::Error),
+    #[error("the directory of attachments cannot be used: {0}")]
+    Attachments(std::io::Error),
     #[error("a metric has no valid name: {0}")]
     Metrics(#[from] prometheus::Error),
     #[error("the interface's description is not JSON: {0}")]
@@ -143,6 +146,17 @@ async fn state(
         },
     )
     .await?;
+    let attachments = match config.attachments {
+        Some(config) => {
+            Some(Arc::new(Attachments::open(config).await.map_err(Error::Attachments)?))
+        }
+        None => None,
+    };
+    if let Some(attachments) = attachments.clone() {
+        let (pool, nats, shards) = (pool.clone(), nats.clone(), deployment.shards);
+        let janitor = Janitor { attachments, pool, nats, shards };
+        shutdown.spawn(janitor.run(shutdown.clone()));
+    }
     let metrics = Metrics::new()?;
     metrics.watch(realtime.clone())?;
     Ok(AppState::new(Parts {
@@ -150,6 +164,7 @@ async fn state(
         origins,
         public_url: config.public_url,
         notify: config.notify,
+        attachments,
         limits: config.limits,
         vapid_public_key: config.vapid_public_key,
         serves_metrics,

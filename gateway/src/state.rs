@@ -8,6 +8,7 @@ use parley_runtime::{clock::Clock, shutdown::Shutdown};
 use sqlx::PgPool;
 
 use crate::{
+    attachments::Attachments,
     auth::{Authenticator, Origins},
     config::{Limits, NotifyConfig, PublicUrl},
     metrics::Metrics,
@@ -27,6 +28,8 @@ pub struct Parts {
     pub origins: Origins,
     pub public_url: Option<PublicUrl>,
     pub notify: NotifyConfig,
+    /// Files of messages, if there are any.
+    pub attachments: Option<Arc<Attachments>>,
     pub limits: Limits,
     /// What pages subscribe to web push with.
     pub vapid_public_key: Option<String>,

@@ -110,12 +110,16 @@ impl Erasing {
             .collect()
     }
 
-    /// The log has nothing of the message any more.
+    /// The log has nothing of the message any more; its files are to follow.
     ///
     /// # Errors
     /// If PostgreSQL does not answer.
     pub async fn done(&mut self, seq: u64) -> Result<(), Failure> {
         for statement in [
+            "UPDATE attachments a SET erased_at = now() FROM attachment_uses u \
+             WHERE u.conversation_id = $1 AND u.conversation_seq = $2 \
+             AND a.attachment_id = u.attachment_id",
+            "DELETE FROM attachment_uses WHERE conversation_id = $1 AND conversation_seq = $2",
             "DELETE FROM edits WHERE conversation_id = $1 AND conversation_seq = $2",
             "DELETE FROM erasures WHERE conversation_id = $1 AND conversation_seq = $2",
         ] {

@@ -7,6 +7,7 @@
 //! - [`elected`]: work on a shard that one process does at a time.
 //! - [`run`]: a projector a shard, elected, following the log.
 //! - [`response_times`]: how fast people answer, computed now and then beside the projectors.
+//! - [`attachments`]: what is known of files, from their reservation to their removal.
 //! - [`erasure`]: what has to be erased from the log; [`holds`]: what must not be.
 //! - [`rebuild`]: the views made anew from the log, to replace them or to compare.
 //! - [`checkpoint`]: how far into each shard all of these reach.
@@ -17,6 +18,7 @@
 //! **Architecture invariant:** a checkpoint never goes back.
 
 pub mod apply;
+pub mod attachments;
 pub mod checkpoint;
 mod config;
 mod database;
@@ -25,6 +27,7 @@ pub mod erasure;
 mod failure;
 pub mod holds;
 pub mod load;
+mod metrics;
 pub mod number;
 pub mod queries;
 pub mod rebuild;

@@ -11,6 +11,7 @@
 //! 3. Call both from `apply/batch.rs`; add its query under `queries/`.
 
 pub mod account;
+pub mod attachments;
 pub mod changes;
 pub mod cursors;
 pub mod history;

@@ -15,12 +15,15 @@ pub const JWT_VARIABLE: &str = "PARLEY_JWT_HS256_SECRET";
 pub const SESSION_VARIABLE: &str = "PARLEY_SESSION_SECRET";
 /// Signs links that act without a login.
 pub const LINK_VARIABLE: &str = "PARLEY_NOTIFY_LINK_SECRET";
+/// Signs the addresses of files.
+pub const ATTACHMENTS_VARIABLE: &str = "PARLEY_ATTACHMENTS_SECRET";
 /// What HS256 asks for at least.
 pub const MIN_BYTES: usize = 32;
 
 const JWT_FILE: &str = "jwt-hs256";
 const SESSION_FILE: &str = "session";
 const LINK_FILE: &str = "links";
+const ATTACHMENTS_FILE: &str = "attachments";
 
 /// A secret's file could not be read or made.
 #[derive(Debug, thiserror::Error)]
@@ -36,13 +39,14 @@ pub struct Secrets {
     pub jwt: String,
     pub session: String,
     pub links: String,
+    pub attachments: String,
 }
 
 impl Secrets {
     /// Stand-ins of the right length, to check a configuration with.
     pub fn unknown() -> Self {
         let unknown = || "x".repeat(MIN_BYTES);
-        Self { jwt: unknown(), session: unknown(), links: unknown() }
+        Self { jwt: unknown(), session: unknown(), links: unknown(), attachments: unknown() }
     }
 
     /// Reads the secrets below `data`, making those that are missing (files of mode 0600).
@@ -57,6 +61,7 @@ impl Secrets {
             jwt: read_or_make(&dir.join(JWT_FILE))?,
             session: read_or_make(&dir.join(SESSION_FILE))?,
             links: read_or_make(&dir.join(LINK_FILE))?,
+            attachments: read_or_make(&dir.join(ATTACHMENTS_FILE))?,
         })
     }
 }

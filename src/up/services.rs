@@ -36,6 +36,7 @@ impl Services {
         env.set_default(secrets::JWT_VARIABLE, &secrets.jwt);
         env.set_default(secrets::SESSION_VARIABLE, &secrets.session);
         env.set_default(secrets::LINK_VARIABLE, &secrets.links);
+        env.set_default(secrets::ATTACHMENTS_VARIABLE, &secrets.attachments);
         env.set_default("PARLEY_ALLOWED_ORIGINS", origins(listen));
         let services = Self {
             commands: parley_commands::Config::from_env(&mut env),

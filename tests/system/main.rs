@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod attachments;
 mod channels;
 mod conversation;
 mod device;

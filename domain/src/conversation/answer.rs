@@ -39,6 +39,13 @@ pub enum Refusal {
     Deleted,
     #[error("the message has not expired")]
     NotExpired,
+    #[error(
+        "the attachment {0} is not there to be sent: its sender uploads it for this conversation \
+         first, and sends it once"
+    )]
+    NoAttachment(Uuid),
+    #[error("the attachments of a message stay as they are; only its text may be edited")]
+    AttachmentsChanged,
     #[error("a reason is a backend service's to give: 1 to {max} characters, and not \"{expired}\"", max = delete::MAX_REASON_CHARACTERS, expired = delete::EXPIRED)]
     Reason,
     #[error("a message carries {emoji} different emoji and {all} reactions at most", emoji = react::MAX_EMOJI, all = react::MAX_REACTIONS)]

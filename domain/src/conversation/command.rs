@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{Sent, Title};
 use crate::{
-    body::Body,
+    body::{Attachment, Body},
     emoji::Emoji,
     event::Role,
     ids::{ClientMessageId, ConversationId, DeviceId, UserId},
@@ -26,6 +26,9 @@ pub struct Command {
     pub masking: Masking,
     /// The message that the action is about, if [`Conversation::wants`] it: as it is now.
     pub message: Option<Box<Sent>>,
+    /// The files of the message to be sent, if [`Conversation::wants_attachments`]: those of them
+    /// that the actor may send here.
+    pub attachments: Vec<Attachment>,
 }
 
 /// Whose act it is.

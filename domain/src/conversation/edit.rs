@@ -1,10 +1,10 @@
-//! Edit a message: its sender, within a day.
+//! Edit a message: its sender, within a day. Its files stay as they are.
 
 use std::time::Duration;
 
 use super::{Command, Conversation, Refusal, Scope};
 use crate::{
-    body::Body,
+    body::{Attachment, Body},
     event::{EventData, MessageEdited},
     ids::Kind,
 };
@@ -29,7 +29,14 @@ impl Conversation {
         if for_services && command.actor.scope != Scope::Service {
             return Err(Refusal::ServicesOnly);
         }
+        let same = |one: &Attachment, other: &Attachment| one.attachment_id == other.attachment_id;
+        if body.attachments().len() != content.attachments.len()
+            || !body.attachments().iter().zip(&content.attachments).all(|(a, b)| same(a, b))
+        {
+            return Err(Refusal::AttachmentsChanged);
+        }
         let body = self.masked(command, body).unwrap_or_else(|| body.clone());
+        let body = body.with_attachments(content.attachments.clone());
         // Before the times are looked at: a retry is no second edit, however late it comes.
         if content.now() == body.fingerprint() {
             return Ok(None);
@@ -54,7 +61,7 @@ impl Conversation {
 mod tests {
     use super::super::{
         Action, Answer,
-        tests::{command, delete, edit, given, later, send},
+        tests::{command, delete, edit, given, kept, later, send, send_files},
     };
     use super::*;
     use crate::masking::Masking;
@@ -157,5 +164,31 @@ mod tests {
         let mut by_service = edit("alice", 1, "order shipped today");
         by_service.actor.scope = Scope::Service;
         assert!(matches!(state.decide(&by_service), Ok(Some(_))));
+    }
+
+    #[test]
+    fn of_a_message_with_files_only_the_text_changes() {
+        let state = given(&[send_files("alice", "c-1", Some("look"), &[1, 2])]);
+        let edit = |text: Option<&str>, files: &[u128]| {
+            let sent = send_files("alice", "c-2", text, files);
+            let Action::SendMessage { body, .. } = sent.action else { panic!("{sent:?}") };
+            command("alice", Action::EditMessage { conversation_seq: 1, body })
+        };
+        assert_eq!(state.decide(&edit(Some("look"), &[1, 2])), Ok(None));
+        for text in [Some("look here"), None] {
+            let event = state.decide(&edit(text, &[1, 2])).unwrap().unwrap();
+            let EventData::MessageEdited(edited) = event.data else { panic!("{event:?}") };
+            let text = text.map(str::to_owned);
+            let attachments = vec![kept(1), kept(2)];
+            assert_eq!(edited.body, Body::Attachment { text, attachments });
+        }
+        for files in [&[1][..], &[2, 1], &[1, 2, 3]] {
+            let refused = state.decide(&edit(Some("look"), files));
+            assert_eq!(refused, Err(Refusal::AttachmentsChanged), "{files:?}");
+        }
+        let text = super::super::tests::edit("alice", 1, "look");
+        assert_eq!(state.decide(&text), Err(Refusal::AttachmentsChanged));
+        let plain = given(&[send("alice", "c-1", "hi")]);
+        assert_eq!(plain.decide(&edit(None, &[1])), Err(Refusal::AttachmentsChanged));
     }
 }

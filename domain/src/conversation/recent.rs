@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    body::Body,
+    body::{Attachment, Body},
     emoji::Emoji,
     event::{DeletedMessage, MessageDeleted, MessageSent, Reaction},
     ids::{ClientMessageId, UserId},
@@ -47,6 +47,8 @@ pub struct Content {
     pub by_service: bool,
     /// It says what only backend services may say, or change.
     pub is_for_services: bool,
+    /// The files that it was sent with, and has for good.
+    pub attachments: Vec<Attachment>,
     /// Who reacted; no emoji is without anybody.
     pub reactions: BTreeMap<Emoji, BTreeSet<UserId>>,
 }
@@ -68,7 +70,16 @@ impl Sent {
     fn size_bytes(&self) -> usize {
         let reactions = self.content.iter().flat_map(|content| content.reactions.values());
         let reactions = reactions.map(|users| 96 + users.len() * (size_of::<UserId>() + 8));
-        size_of::<Self>() + size_of::<(UserId, ClientMessageId)>() + 64 + reactions.sum::<usize>()
+        let attachments = self.content.iter().flat_map(|content| &content.attachments);
+        let attachments = attachments.map(|attachment| {
+            let names = attachment.file.iter().map(|f| f.file_name.len() + f.content_type.len());
+            size_of::<Attachment>() + names.sum::<usize>()
+        });
+        size_of::<Self>()
+            + size_of::<(UserId, ClientMessageId)>()
+            + 64
+            + reactions.sum::<usize>()
+            + attachments.sum::<usize>()
     }
 }
 
@@ -79,6 +90,7 @@ impl Content {
             edited: None,
             by_service: *by_service,
             is_for_services: is_for_services(body, *by_service),
+            attachments: body.attachments().to_vec(),
             reactions: BTreeMap::new(),
         }
     }

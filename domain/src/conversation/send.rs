@@ -2,7 +2,7 @@
 
 use super::{Command, Conversation, Refusal, Scope};
 use crate::{
-    body::Body,
+    body::{Attachment, Body},
     event::{EventData, MessageSent},
     ids::{ClientMessageId, Kind},
 };
@@ -34,11 +34,14 @@ impl Conversation {
         if reply_to.is_some_and(|seq| seq == 0 || seq > self.last_seq) {
             return Err(Refusal::ReplyBeyondLast { last_seq: self.last_seq });
         }
+        let body = self.masked(command, body).unwrap_or_else(|| body.clone());
+        // Last: they are looked up only for a message that would be sent.
+        let attachments = found(command, body.attachments())?;
         Ok(Some(EventData::MessageSent(MessageSent {
             conversation_seq: self.last_seq.saturating_add(1),
             message_id: command.event_id,
             client_message_id: client_message_id.clone(),
-            body: self.masked(command, body).unwrap_or_else(|| body.clone()),
+            body: body.with_attachments(attachments),
             reply_to,
             expires_at: self.expiry(command.time),
             by_service: command.actor.scope == Scope::Service,
@@ -58,11 +61,23 @@ impl Conversation {
     }
 }
 
+/// What was looked up of these files: all of it, in their order.
+fn found(command: &Command, named: &[Attachment]) -> Result<Vec<Attachment>, Refusal> {
+    let of = |named: &Attachment| {
+        let id = named.attachment_id;
+        let found = command.attachments.iter().find(|found| found.attachment_id == id);
+        found.filter(|found| found.file.is_some()).cloned().ok_or(Refusal::NoAttachment(id))
+    };
+    named.iter().map(of).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{
         Action, Answer, Cursor,
-        tests::{CHANNEL, GROUP, command, create, given, group, inside, send, user},
+        tests::{
+            CHANNEL, GROUP, command, create, given, group, inside, kept, send, send_files, user,
+        },
     };
     use super::*;
     use crate::masking::Masking;
@@ -214,5 +229,49 @@ mod tests {
             channel.decide(&inside(CHANNEL, send("mia", "1", "spam"))),
             Err(Refusal::Forbidden(_))
         ));
+    }
+
+    #[test]
+    fn the_event_says_what_is_known_of_the_files() {
+        let first = send_files("alice", "c-1", Some("look"), &[2, 1]);
+        let body =
+            Body::Attachment { text: Some("look".to_owned()), attachments: vec![kept(2), kept(1)] };
+        assert_eq!(said(&Conversation::default(), &first), Some(body));
+        // A retry is one without anything looked up, and whatever has become of the files.
+        let retried = Command { attachments: Vec::new(), ..first.clone() };
+        let state = given(&[first]);
+        assert_eq!(state.decide(&retried), Ok(None));
+        assert!(state.wants_attachments(&retried).is_empty());
+        let other = send_files("alice", "c-1", Some("look"), &[1, 2]);
+        assert!(matches!(state.decide(&other), Err(Refusal::ClientMessageIdReused(_))));
+    }
+
+    #[test]
+    fn files_are_looked_up_only_for_a_message_that_would_be_sent() {
+        let state = Conversation::default();
+        let bare =
+            |actor| Command { attachments: vec![kept(2)], ..send_files(actor, "1", None, &[2, 1]) };
+        assert_eq!(
+            state.decide(&bare("alice")),
+            Err(Refusal::NoAttachment(uuid::Uuid::from_u128(1)))
+        );
+        assert_eq!(state.wants_attachments(&bare("alice")).len(), 2);
+        assert!(state.wants_attachments(&bare("eve")).is_empty());
+        assert!(state.wants_attachments(&send("alice", "c-1", "hi")).is_empty());
+        // What somebody claims to have looked up, without a file, is none.
+        let claimed = Command {
+            attachments: vec![kept(2), Attachment { file: None, ..kept(1) }],
+            ..bare("alice")
+        };
+        assert!(state.decide(&claimed).is_err());
+    }
+
+    #[test]
+    fn the_text_of_files_is_masked_as_any_other() {
+        let asked = Command { masking: ALL, ..send_files("alice", "1", Some("a@b.example"), &[1]) };
+        let masked =
+            Body::Attachment { text: Some("•••".to_owned()), attachments: vec![kept(1)] };
+        assert_eq!(said(&Conversation::default(), &asked), Some(masked));
+        assert_eq!(given(std::slice::from_ref(&asked)).decide(&asked), Ok(None));
     }
 }

@@ -3,7 +3,9 @@
 use uuid::Uuid;
 
 use super::*;
-use crate::{emoji::Emoji, ids::ClientMessageId, masking::Masking, timestamp::Timestamp};
+use crate::{
+    body::File, emoji::Emoji, ids::ClientMessageId, masking::Masking, timestamp::Timestamp,
+};
 
 pub(crate) fn user(text: &str) -> UserId {
     UserId::parse(text).unwrap()
@@ -23,6 +25,7 @@ pub(crate) fn command(actor: &str, action: Action) -> Command {
         action,
         masking: Masking::default(),
         message: None,
+        attachments: Vec::new(),
     }
 }
 
@@ -35,6 +38,32 @@ pub(crate) fn send(actor: &str, id: &str, text: &str) -> Command {
             reply_to: None,
         },
     )
+}
+
+/// Of these files, which are there.
+pub(crate) fn send_files(actor: &str, id: &str, text: Option<&str>, files: &[u128]) -> Command {
+    let named = |id: &u128| Attachment { attachment_id: Uuid::from_u128(*id), file: None };
+    let sent = command(
+        actor,
+        Action::SendMessage {
+            client_message_id: ClientMessageId::parse(id).unwrap(),
+            body: Body::Attachment {
+                text: text.map(str::to_owned),
+                attachments: files.iter().map(named).collect(),
+            },
+            reply_to: None,
+        },
+    );
+    Command { attachments: files.iter().map(|id| kept(*id)).collect(), ..sent }
+}
+
+pub(crate) fn kept(id: u128) -> Attachment {
+    let file = File {
+        file_name: format!("{id}.png"),
+        content_type: "image/png".to_owned(),
+        size_bytes: 1_024,
+    };
+    Attachment { attachment_id: Uuid::from_u128(id), file: Some(file) }
 }
 
 pub(crate) const GROUP: &str = "g.0193e5a0-7b1c-7def-8123-456789abcdef";

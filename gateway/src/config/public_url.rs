@@ -50,6 +50,12 @@ impl PublicUrl {
         format!("{scheme}://{host}")
     }
 
+    /// Whatever is at this path, which begins with a slash.
+    pub fn at(&self, path: &str) -> String {
+        let scheme = if self.secure { "https" } else { "http" };
+        format!("{scheme}://{}{}{path}", self.authority, self.path)
+    }
+
     /// Where WebSockets connect.
     pub fn websocket_url(&self) -> String {
         let scheme = if self.secure { "wss" } else { "ws" };
@@ -67,6 +73,7 @@ mod tests {
         assert!(url.is_secure());
         assert_eq!(url.origin(), "https://chat.example");
         assert_eq!(url.websocket_url(), "wss://chat.example/dm/v1/connect");
+        assert_eq!(url.at("/v1/x?a=b"), "https://chat.example/dm/v1/x?a=b");
         let url = PublicUrl::parse("http://localhost:8080").unwrap();
         assert_eq!(url.origin(), "http://localhost:8080");
         assert_eq!(url.websocket_url(), "ws://localhost:8080/v1/connect");

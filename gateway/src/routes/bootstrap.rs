@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Endpoint,
-    extract::{Caller, JsonBody, TraceParent, device},
+    extract::{Caller, JsonBody, TraceParent, device, public_url},
 };
 use crate::{
     auth::{Identity, cookie},
@@ -125,14 +125,4 @@ async fn register(
             Err(ApiError::internal())
         }
     }
-}
-
-/// How the caller reaches this gateway: as configured, or as it just did.
-fn public_url(state: &AppState, headers: &HeaderMap) -> Result<PublicUrl, ApiError> {
-    if let Some(url) = &state.public_url {
-        return Ok(url.clone());
-    }
-    let host = headers.get(header::HOST).and_then(|value| value.to_str().ok());
-    host.and_then(PublicUrl::of_host)
-        .ok_or_else(|| ApiError::malformed("the Host header is not a host"))
 }

@@ -1,6 +1,6 @@
 //! What handlers take from a request; every "no" is a problem.
 
-use std::{convert::Infallible, net::IpAddr};
+use std::{convert::Infallible, net::IpAddr, time::Duration};
 
 use axum::{
     Json,
@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     auth::{Identity, request},
+    config::PublicUrl,
     error::ApiError,
     server::Peer,
     state::AppState,
@@ -299,6 +300,33 @@ async fn read(mut body: Body, max_bytes: usize) -> Result<Bytes, ApiError> {
         }
     }
     if seen > max_bytes { Err(ApiError::body_too_large(max_bytes)) } else { Ok(bytes.freeze()) }
+}
+
+/// Reads what somebody is still sending, as far as that is worth while, and throws it away: else they
+/// would not get to see the answer. Says whether that was all of it.
+pub async fn discard(mut body: Body, patience: Duration) -> bool {
+    let reading = async {
+        let mut seen = 0_usize;
+        while seen <= DISCARD_BYTES {
+            match body.frame().await {
+                Some(Ok(frame)) => seen += frame.data_ref().map_or(0, Bytes::len),
+                Some(Err(_)) => return false,
+                None => return true,
+            }
+        }
+        false
+    };
+    tokio::time::timeout(patience, reading).await.unwrap_or(false)
+}
+
+/// How the caller reaches this gateway: as configured, or as it just did.
+pub fn public_url(state: &AppState, headers: &HeaderMap) -> Result<PublicUrl, ApiError> {
+    if let Some(url) = &state.public_url {
+        return Ok(url.clone());
+    }
+    let host = headers.get(header::HOST).and_then(|value| value.to_str().ok());
+    host.and_then(PublicUrl::of_host)
+        .ok_or_else(|| ApiError::malformed("the Host header is not a host"))
 }
 
 /// The device that a body or a session names. A session is bound to its device, so it cannot speak

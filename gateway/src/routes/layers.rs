@@ -15,7 +15,7 @@ use axum::{
 use futures_util::FutureExt;
 use tracing::{Instrument, field};
 
-use super::sync;
+use super::{attachments, sync};
 use crate::{error::ApiError, state::AppState};
 
 /// The route of everything that has none, in metrics.
@@ -33,9 +33,7 @@ pub async fn observe(State(state): State<AppState>, request: Request, next: Next
         status = field::Empty,
         duration_ms = field::Empty
     );
-    // A long poll waits on purpose.
-    let waits = if route == sync::PATH { sync::MAX_WAIT } else { Duration::ZERO };
-    let limit = state.limits.request_timeout + waits;
+    let limit = state.limits.request_timeout + allowance(&state, route);
     let response = guard(limit, next.run(request)).instrument(span.clone()).await;
     let took = started.elapsed();
     let status = response.status();
@@ -44,6 +42,15 @@ pub async fn observe(State(state): State<AppState>, request: Request, next: Next
     span.in_scope(|| tracing::debug!("answered"));
     state.metrics.request(method, route, status.as_u16(), took);
     response
+}
+
+/// What a route may take beyond that: a long poll waits on purpose, and a file takes its time.
+fn allowance(state: &AppState, route: &str) -> Duration {
+    match (route, &state.attachments) {
+        (sync::PATH, _) => sync::MAX_WAIT,
+        (attachments::CONTENT_PATH, Some(attachments)) => attachments.config.bounds.transfer,
+        _ => Duration::ZERO,
+    }
 }
 
 /// A client's own invention must not make a new time series.

@@ -149,6 +149,12 @@ fn table() -> Vec<(&'static str, &'static str, Access)> {
         ("GET", "/openapi.json", Open),
         ("POST", "/dev/token", Open),
         ("GET", "/dev/outbox", Open),
+        // Who may reserve and fetch is in `attachments.rs`.
+        ("POST", "/v1/attachments", Own),
+        ("GET", "/v1/attachments/{attachmentId}", Own),
+        // Their addresses are signed.
+        ("PUT", "/v1/attachments/{attachmentId}/content", Open),
+        ("GET", "/v1/attachments/{attachmentId}/content", Open),
         // Their tokens say whose they are.
         ("GET", "/v1/notification-endpoints/verify", Open),
         ("POST", "/v1/notification-endpoints/verify", Open),

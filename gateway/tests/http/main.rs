@@ -6,6 +6,7 @@
 mod access;
 mod accounts;
 mod arbitrary;
+mod attachments;
 mod changes;
 mod conversations;
 mod devices;

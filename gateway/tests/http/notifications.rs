@@ -116,6 +116,7 @@ fn notice(id: u128, sender: &str) -> What {
         user_id: UserId::parse("bob").unwrap(),
         conversation_id: None,
         messages: 20,
+        title: None,
         senders: vec![sender.to_owned()],
         preview: Some("hello".to_owned()),
         link: "https://chat.example/#/".to_owned(),

@@ -30,6 +30,10 @@ const ROUTES: &[(&str, &str)] = &[
     ("POST", "/v1/conversations/{id}/delivery-cursors"),
     ("GET", "/v1/conversations/{id}/receipts/{seq}"),
     ("GET", "/v1/notifications/decisions"),
+    ("POST", "/v1/attachments"),
+    ("GET", "/v1/attachments/{attachmentId}"),
+    ("PUT", "/v1/attachments/{attachmentId}/content"),
+    ("GET", "/v1/attachments/{attachmentId}/content"),
     ("GET", "/v1/presence"),
     ("GET", "/v1/devices"),
     ("DELETE", "/v1/devices/{deviceId}"),
@@ -83,6 +87,7 @@ async fn every_route_is_described_and_every_description_has_its_route() {
     assert_eq!(described, expected);
     for (method, path) in described {
         let path = path.replace("{id}", "d.a.b").replace("{seq}", "1").replace("{deviceId}", "d");
+        let path = path.replace("{attachmentId}", "0193e5a0-7b1c-7def-8123-456789abcdef");
         let answer = world.request(&method, &path, &[], "").await;
         assert!(![404, 405].contains(&answer.status), "{method} {path}: {}", answer.status);
     }

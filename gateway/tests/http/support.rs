@@ -1,6 +1,7 @@
 //! A whole Parley for tests: real servers, the real services, and the real gateway behind a port.
 
 use std::{
+    path::Path,
     sync::OnceLock,
     time::{Duration, SystemTime},
 };
@@ -13,13 +14,14 @@ use parley_domain::{Scope, Timestamp, UserId};
 use parley_gateway::{auth::dev::DevTokens, service::Gateway};
 use parley_runtime::{
     config::Env,
-    engines::testing::{TestNats, TestPostgres},
+    engines::testing::{ScratchDir, TestNats, TestPostgres},
     shutdown::Shutdown,
 };
 use serde_json::Value;
 
 pub const SESSION_SECRET: &str = "session-secret-of-32-bytes-or-more";
 pub const LINK_SECRET: &str = "link-secret-of-32-bytes-or-rather-more";
+pub const ATTACHMENTS_SECRET: &str = "attachments-secret-of-32-bytes-or-more";
 pub const ALLOWED_ORIGIN: &str = "https://shop.example";
 
 /// A gateway at its port.
@@ -29,6 +31,8 @@ pub struct World {
     env: Env,
     /// Keeps its server alive.
     nats: Option<TestNats>,
+    /// Where files are.
+    files: Option<ScratchDir>,
 }
 
 /// Ends a gateway at once.
@@ -105,7 +109,7 @@ impl World {
     }
 
     pub async fn start_with(database_url: &str, variables: &[(&str, &str)]) -> Self {
-        let nats = TestNats::start().await;
+        let (nats, files) = (TestNats::start().await, ScratchDir::new());
         let pool = parley_projections::connect(database_url, "test", 1).unwrap();
         parley_projections::migrate(&pool).await.unwrap();
         let mut env = Env::from_map([
@@ -116,6 +120,8 @@ impl World {
             ("PARLEY_SESSION_SECRET", SESSION_SECRET),
             ("PARLEY_NOTIFY_LINK_SECRET", LINK_SECRET),
             ("PARLEY_ALLOWED_ORIGINS", ALLOWED_ORIGIN),
+            ("PARLEY_ATTACHMENTS_DIR", &files.path().display().to_string()),
+            ("PARLEY_ATTACHMENTS_SECRET", ATTACHMENTS_SECRET),
             ("PARLEY_DEV", "true"),
             // Tests send more, and faster, than a person does.
             ("PARLEY_RATE_MESSAGES_PER_MINUTE", "0"),
@@ -123,6 +129,7 @@ impl World {
             ("PARLEY_RATE_NEW_ACCOUNT_CONVERSATIONS_PER_DAY", "0"),
             ("PARLEY_RATE_STRANGER_CALLS_PER_MINUTE", "0"),
             ("PARLEY_RATE_SEARCHES_PER_MINUTE", "0"),
+            ("PARLEY_RATE_ATTACHMENTS_PER_HOUR", "0"),
         ]);
         for (name, value) in variables {
             env.set(*name, *value);
@@ -143,7 +150,7 @@ impl World {
         shutdown.spawn(async move {
             Box::pin(parley_commands::run(commands, stop)).await.expect(ended)
         });
-        let world = Self { address, shutdown, env: given, nats: Some(nats) };
+        let world = Self { address, shutdown, env: given, nats: Some(nats), files: Some(files) };
         world.until_ready().await;
         world
     }
@@ -163,7 +170,7 @@ impl World {
         let gateway = Gateway::bind(config, shutdown.clone()).await.unwrap();
         let address = gateway.address().unwrap().to_string();
         shutdown.spawn(gateway.serve());
-        let world = Self { address, shutdown, env: self.env.clone(), nats: None };
+        let world = Self { address, shutdown, env: self.env.clone(), nats: None, files: None };
         world.until_ready().await;
         world
     }
@@ -177,6 +184,7 @@ impl World {
             shutdown: Shutdown::new(),
             env: self.env.clone(),
             nats: None,
+            files: None,
         };
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -197,6 +205,11 @@ impl World {
     /// The server of this world, to be killed and restarted.
     pub fn nats(&self) -> &TestNats {
         self.nats.as_ref().unwrap()
+    }
+
+    /// The directory of attachments.
+    pub fn files(&self) -> &Path {
+        self.files.as_ref().unwrap().path()
     }
 
     pub fn address(&self) -> &str {

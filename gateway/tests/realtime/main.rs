@@ -15,5 +15,6 @@ mod polling;
 mod presence;
 mod resuming;
 #[path = "../http/support.rs"]
+#[expect(dead_code, reason = "the tests of HTTP need more of it")]
 mod support;
 mod typing;

@@ -6,8 +6,8 @@ use super::Placed;
 use crate::{
     Failure,
     views::{
-        account::Accounts, changes::Changes, cursors::Cursors, history::NewMessages,
-        inbox::Conversations, membership::Memberships, settings::Settings,
+        account::Accounts, attachments::Uses, changes::Changes, cursors::Cursors,
+        history::NewMessages, inbox::Conversations, membership::Memberships, settings::Settings,
     },
 };
 
@@ -17,6 +17,7 @@ pub(super) async fn write(
     events: &[Placed],
 ) -> Result<(), Failure> {
     let mut messages = NewMessages::default();
+    let mut uses = Uses::default();
     let mut changes = Changes::default();
     let mut conversations = Conversations::default();
     let mut settings = Settings::default();
@@ -25,6 +26,7 @@ pub(super) async fn write(
     let mut accounts = Accounts::default();
     for (event, position) in events {
         messages.evolve(event, *position);
+        uses.evolve(event);
         changes.evolve(event, *position);
         conversations.evolve(event, *position);
         settings.evolve(event);
@@ -33,6 +35,7 @@ pub(super) async fn write(
         accounts.evolve(event, *position);
     }
     messages.write(connection).await?;
+    uses.write(connection).await?;
     changes.write(connection, shard).await?;
     // What a leaver saw is read from the conversation as it was before the batch.
     memberships.write(connection).await?;

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use parley_domain::{
     ClientMessageId, ConversationId, Emoji, Timestamp, UserId,
+    body::Attachment,
     conversation::{Content, Sent},
 };
-use sqlx::{PgPool, Row, postgres::PgRow};
+use sqlx::{PgPool, Row, postgres::PgRow, types::Json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -35,6 +36,7 @@ macro_rules! messages {
              COALESCE(array_agg(COALESCE(m.fingerprint, 0)), '{}') AS fingerprints, \
              COALESCE(array_agg(m.edited_fingerprint), '{}') AS edited_fingerprints, \
              COALESCE(array_agg(m.by_service), '{}') AS by_service, \
+             COALESCE(array_agg(m.body->'attachments'), '{}') AS attachments, \
              COALESCE(array_agg(COALESCE(m.body->>'kind' = 'system' OR m.by_service \
              AND m.body->>'kind' IN ('listing', 'order', 'shipment', 'return'), false)), '{}') \
              AS for_services \
@@ -143,12 +145,15 @@ fn contents(row: &PgRow) -> Result<Vec<Option<Content>>, Failure> {
     let edited: Vec<Option<i64>> = row.try_get("edited_fingerprints")?;
     let for_services: Vec<bool> = row.try_get("for_services")?;
     let by_service: Vec<bool> = row.try_get("by_service")?;
-    let known = sent.into_iter().zip(edited).zip(by_service.into_iter().zip(for_services));
-    let contents = known.map(|((sent, edited), (by_service, is_for_services))| Content {
+    let attachments: Vec<Option<Json<Vec<Attachment>>>> = row.try_get("attachments")?;
+    let by_whom = by_service.into_iter().zip(for_services);
+    let known = sent.into_iter().zip(edited).zip(by_whom.zip(attachments));
+    let contents = known.map(|((sent, edited), ((by_service, is_for_services), files))| Content {
         sent: hash_from_sql(sent),
         edited: edited.map(hash_from_sql),
         by_service,
         is_for_services,
+        attachments: files.map(|Json(files)| files).unwrap_or_default(),
         reactions: BTreeMap::new(),
     });
     Ok(contents.zip(deleted).map(|(content, deleted)| (!deleted).then_some(content)).collect())

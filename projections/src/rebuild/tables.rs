@@ -28,12 +28,17 @@ pub const VIEWS: &[View] = &[
         ..view("messages", &["conversation_id", "conversation_seq"])
     },
     view("reactions", &["conversation_id", "conversation_seq", "emoji", "user_id"]),
-    // Those of deleted messages go while they are erased from the log, and so does what is left to
-    // be erased: at no moment are the two the same for sure.
+    // Those of deleted messages go while they are erased from the log, as do the uses of their files
+    // and what is left to be erased: at no moment are the two the same for sure.
     View {
         compared: "NOT EXISTS (SELECT FROM messages m WHERE m.deleted_at IS NOT NULL \
             AND (m.conversation_id, m.conversation_seq) = (t.conversation_id, t.conversation_seq))",
         ..view("edits", &["conversation_id", "conversation_seq", "position"])
+    },
+    View {
+        compared: "NOT EXISTS (SELECT FROM messages m WHERE m.deleted_at IS NOT NULL \
+            AND (m.conversation_id, m.conversation_seq) = (t.conversation_id, t.conversation_seq))",
+        ..view("attachment_uses", &["conversation_id", "conversation_seq", "attachment_id"])
     },
     View { compared: "false", ..view("erasures", &["conversation_id", "conversation_seq"]) },
     view("accounts", &["user_id"]),
@@ -48,6 +53,7 @@ pub const VIEWS: &[View] = &[
 /// Every other table: what the log does not have, and a rebuild leaves alone.
 pub const KEPT: &[&str] = &[
     "_sqlx_migrations",
+    "attachments",
     "dead_endpoints",
     "holds",
     "last_seen",

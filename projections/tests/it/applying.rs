@@ -23,7 +23,7 @@ pub fn random_log(random: &mut StdRng, commands: usize) -> Log {
         let through_seq = random.random_range(0..12);
         let conversation_seq = random.random_range(1..12);
         let emoji = Emoji::parse(["👍", "❤️"][random.random_range(0..2)]).unwrap();
-        match random.random_range(0..10) {
+        match random.random_range(0..11) {
             5 => {
                 let text = ["hello", "ho"][random.random_range(0..2)].to_owned();
                 let body = Body::Text { text };
@@ -47,6 +47,7 @@ pub fn random_log(random: &mut StdRng, commands: usize) -> Log {
                 };
                 drop(log.ask_as(Scope::Service, &id, one, action));
             }
+            10 => drop(log.send_files(one, other, &[u128::from(log.last()), 1])),
             _ => drop(log.send(one, other, "hello")),
         }
     }

@@ -169,14 +169,15 @@ async fn the_erased_log_makes_the_same_views() {
     .unwrap();
     assert_eq!(disordered, 0);
     assert_eq!(count(&rebuilt, "erasures").await, 0);
-    // Where the edits of a deleted message were is forgotten once they are erased.
-    sqlx::query(
-        "DELETE FROM edits e USING messages m WHERE m.conversation_id = e.conversation_id \
-         AND m.conversation_seq = e.conversation_seq AND m.deleted_at IS NOT NULL",
-    )
-    .execute(&live)
-    .await
-    .unwrap();
+    // Where the edits of a deleted message were is forgotten once they are erased, and so are its files.
+    for forgotten in ["edits", "attachment_uses"] {
+        let query = format!(
+            "DELETE FROM {forgotten} e USING messages m \
+             WHERE m.conversation_id = e.conversation_id \
+             AND m.conversation_seq = e.conversation_seq AND m.deleted_at IS NOT NULL"
+        );
+        sqlx::query(&query).execute(&live).await.unwrap();
+    }
     assert_eq!(comparable(&rebuilt).await, comparable(&live).await);
     for (id, state) in &log.states {
         assert_eq!(load_conversation(&rebuilt, SHARD, id).await.unwrap().state, *state);

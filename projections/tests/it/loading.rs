@@ -33,12 +33,12 @@ enum Asked {
 /// Who asks what of which conversation; some of it is refused or changes nothing.
 fn commands() -> impl Strategy<Value = Vec<(usize, usize, Asked)>> {
     let asked = prop_oneof![
-        3 => (0..4_u8, prop::option::of(0..9_u64), 0..30_u8, prop::bool::weighted(0.2)).prop_map(
+        3 => (0..5_u8, prop::option::of(0..9_u64), 0..30_u8, prop::bool::weighted(0.2)).prop_map(
             |(body, reply_to, name, by_service)| Asked::Send { body, reply_to, name, by_service }
         ),
         1 => (0..30_u64).prop_map(Asked::Read),
         1 => (0..30_u64).prop_map(Asked::Deliver),
-        1 => (0..12_u64, 0..4_u8).prop_map(|(seq, body)| Asked::Edit { seq, body }),
+        1 => (0..12_u64, 0..5_u8).prop_map(|(seq, body)| Asked::Edit { seq, body }),
         1 => (0..12_u64).prop_map(Asked::Delete),
         2 => (0..12_u64, prop_oneof![Just("👍"), Just("❤️")], prop::bool::weighted(0.7))
             .prop_map(|(seq, emoji, add)| Asked::React { seq, emoji, add }),
@@ -53,6 +53,10 @@ fn body(which: u8) -> parley_domain::Body {
             r#"{"kind":"order","refId":"O-1","title":"Bicycle","priceMinor":12000,"currency":"EUR"}"#
         }
         2 => r#"{"kind":"text","text":"mail a@b.example"}"#,
+        3 => {
+            r#"{"kind":"attachment","text":"héllo",
+            "attachments":[{"attachmentId":"0193e5a0-7b1c-7def-8123-456789abcdef"}]}"#
+        }
         _ => r#"{"kind":"encrypted","scheme":"s","ciphertext":"c","header":"h"}"#,
     };
     serde_json::from_str(json).unwrap()

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use parley_domain::{
     Account, AccountId, Action, Actor, Body, ClientMessageId, Command, Conversation,
     ConversationId, DeviceId, Emoji, Event, EventData, Kind, Scope, Subject, Timestamp, UserId,
-    account, conversation::Title, masking::Masking,
+    account,
+    body::{Attachment, File},
+    conversation::Title,
+    masking::Masking,
 };
 use parley_nats::{subjects::event_subject, tail::LogMessage};
 use uuid::Uuid;
@@ -30,6 +33,16 @@ pub fn named(kind: Kind, n: u64) -> ConversationId {
 
 pub fn account(name: &str) -> AccountId {
     AccountId::of(&user(name))
+}
+
+/// A file as it is looked up.
+fn known(named: &Attachment) -> Attachment {
+    let file = File {
+        file_name: "Über uns.pdf".to_owned(),
+        content_type: "application/pdf".to_owned(),
+        size_bytes: 1_024,
+    };
+    Attachment { file: Some(file), ..named.clone() }
 }
 
 /// A shard's log, and the states that it folds to. Event n happens in second n.
@@ -76,6 +89,11 @@ impl Log {
         action: Action,
     ) -> Option<Event> {
         let position = self.last() + 1;
+        let attachments = if let Action::SendMessage { body, .. } = &action {
+            body.attachments().iter().map(known).collect()
+        } else {
+            Vec::new()
+        };
         let command = Command {
             conversation_id: id.clone(),
             actor: Actor { user_id: user(actor), device_id: None, scope, is_discreet: false },
@@ -84,6 +102,7 @@ impl Log {
             action,
             masking: Masking { emails: true, phones: true, links: true },
             message: None,
+            attachments,
         };
         let state = self.states.entry(id.clone()).or_default();
         let event = state.decide(&command).ok().flatten()?;
@@ -143,6 +162,21 @@ impl Log {
         let action = Action::SendMessage {
             client_message_id: ClientMessageId::parse(&name).unwrap(),
             body: Body::Text { text: text.to_owned() },
+            reply_to: None,
+        };
+        self.ask(&id, from, action).unwrap();
+        self.states[&id].last_seq
+    }
+
+    /// The conversationSeq of a message with these files.
+    pub fn send_files(&mut self, from: &str, to: &str, ids: &[u128]) -> u64 {
+        let id = direct(from, to);
+        let name = format!("c-{}", self.last() + 1);
+        let named = |id: &u128| Attachment { attachment_id: Uuid::from_u128(*id), file: None };
+        let attachments = ids.iter().map(named).collect();
+        let action = Action::SendMessage {
+            client_message_id: ClientMessageId::parse(&name).unwrap(),
+            body: Body::Attachment { text: None, attachments },
             reply_to: None,
         };
         self.ask(&id, from, action).unwrap();

@@ -64,6 +64,7 @@ pub async fn dump(pool: &PgPool) -> Vec<String> {
          SELECT 's ' || to_jsonb(t)::text FROM messages t UNION ALL \
          SELECT 'r ' || to_jsonb(t)::text FROM reactions t UNION ALL \
          SELECT 'e ' || to_jsonb(t)::text FROM edits t UNION ALL \
+         SELECT 'u ' || to_jsonb(t)::text FROM attachment_uses t UNION ALL \
          SELECT 'x ' || to_jsonb(t)::text FROM erasures t UNION ALL \
          SELECT 'a ' || to_jsonb(t)::text FROM accounts t UNION ALL \
          SELECT 'v ' || to_jsonb(t)::text FROM devices t UNION ALL \

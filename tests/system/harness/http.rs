@@ -109,6 +109,24 @@ impl Client {
         }
         let bytes = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
         let request = request.body(Full::new(bytes)).map_err(|error| error.to_string())?;
+        self.exchange(request).await
+    }
+
+    /// A request to an address that was given out, as it is and without signing in.
+    ///
+    /// # Errors
+    /// Why there is no answer, for people.
+    pub async fn try_address(
+        &self,
+        method: Method,
+        address: &str,
+        bytes: Bytes,
+    ) -> Result<Answer, String> {
+        let request = Request::builder().method(method).uri(address).body(Full::new(bytes));
+        self.exchange(request.map_err(|error| error.to_string())?).await
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, String> {
         let exchange = async {
             let response =
                 self.inner.request(request).await.map_err(|error| format!("{error:?}"))?;
