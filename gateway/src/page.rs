@@ -28,14 +28,15 @@ static PLACEHOLDER: Asset = Asset {
 };
 
 /// Nothing but the page's own files, no framing, no referrer. `ws:` and `wss:` go to the page's
-/// own host only, which older browsers do not read into 'self'.
+/// own host only, which older browsers do not read into 'self'. `blob:` is what the page itself holds:
+/// pictures of messages.
 fn content_security_policy(host: Option<&str>) -> String {
     let sockets = match host {
         Some(host) => format!(" ws://{host} wss://{host}"),
         None => String::new(),
     };
     format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' https:; \
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' https: blob:; \
          font-src 'self'; manifest-src 'self'; worker-src 'self'; connect-src 'self'{sockets}; \
          base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )

@@ -10,6 +10,7 @@ import { Connection, type Link } from './connection';
 import { CursorReports } from './cursors';
 import { Drafts } from './drafts.svelte';
 import { Ends } from './ends';
+import { Files } from './files.svelte';
 import { Histories } from './histories.svelte';
 import type { Host } from './host';
 import { Outbox, type OutboxItem } from './outbox';
@@ -26,6 +27,7 @@ import { hasOwnMessage, inbox, peerOf } from './store/select';
 import { initialState, type Input, type State } from './store/state';
 import { recalled } from './transport/chooser';
 import { HttpCommands } from './transport/commands';
+import { Uploads } from './uploads.svelte';
 import { openTransport, type Tab } from './transport/open';
 
 const SYNC_EVERY_MS = 1_000;
@@ -60,6 +62,17 @@ export class App {
   readonly histories = new Histories(this.#host, () => this.#settleOutbox());
   readonly compose = new Compose();
   readonly search = new Search(this.#host);
+  readonly files = new Files(this.#host);
+  readonly uploads = new Uploads({
+    host: this.#host,
+    store: this.#tab,
+    post: ({ id, at, ...message }) => this.#outbox?.put({ clientMessageId: id, createdAt: at, ...message }),
+    returned: (id, words) => words && !this.drafts.of(id) && this.drafts.write(id, words),
+    here: (id, file) => this.files.keep(id, file),
+    newId: () => crypto.randomUUID(),
+  });
+  /** What was written and is not known to be stored, with what waits for its files. */
+  readonly pending = $derived([...this.outbox, ...this.uploads.waiting]);
   #ends = new Ends(() => this.#dispatch({ type: 'local.moment', at: new Date().toISOString() }));
   #cursors = new CursorReports((frame) => this.#send(frame));
   #outbox: Outbox | null = null;
@@ -87,6 +100,7 @@ export class App {
 
   signOut(): void {
     this.#outbox?.clear();
+    this.uploads.clear();
     this.drafts.clear();
     this.#finish();
   }
@@ -107,16 +121,20 @@ export class App {
   write(conversationId: string, content: string): void {
     const target = this.compose.of(conversationId);
     this.people.typed(conversationId, false, Date.now());
-    this.#outbox?.add(conversationId, content, new Date(), target?.kind === 'reply' ? target.seq : undefined);
+    const replyTo = target?.kind === 'reply' ? target.seq : undefined;
+    if (this.uploads.tray(conversationId)) this.uploads.release(conversationId, content, new Date().toISOString(), replyTo);
+    else this.#outbox?.add(conversationId, content, new Date(), replyTo);
     this.compose.set(conversationId, null);
   }
 
   retry(clientMessageId: string): void {
-    this.#outbox?.retry(clientMessageId);
+    if (this.uploads.has(clientMessageId)) this.uploads.retryAll(clientMessageId);
+    else this.#outbox?.retry(clientMessageId);
   }
 
   discard(clientMessageId: string): void {
-    this.#outbox?.discard(clientMessageId);
+    if (this.uploads.has(clientMessageId)) this.uploads.discard(clientMessageId);
+    else this.#outbox?.discard(clientMessageId);
   }
 
   /** Seen with the person's own eyes. */
@@ -137,6 +155,7 @@ export class App {
       random: Math.random,
       newId: () => crypto.randomUUID(),
     });
+    this.uploads.restore();
     const commands = new HttpCommands({
       message: (id, message) => this.#renewal.authorized((token) => postMessage(token, id, message)),
       cursor: (id, which, throughSeq) => this.#renewal.authorized((token) => postCursor(token, id, which, throughSeq)),
@@ -184,6 +203,8 @@ export class App {
     this.histories.reset();
     this.compose.reset();
     this.search.close();
+    this.uploads.reset();
+    this.files.reset();
     this.reading = null;
   }
 

@@ -4,7 +4,8 @@
 
 import { RESEND, delayMs } from './backoff';
 import { isCount, isRecord, text } from './guards';
-import type { ClientFrame, Json, ServerFrame } from './protocol';
+import type { Attachment, Body, ClientFrame, Json, ServerFrame } from './protocol';
+import { toAttachments } from './reading';
 import { readJson, type Store } from './storage';
 
 export type OutboxState =
@@ -18,7 +19,10 @@ export type OutboxState =
 export interface OutboxItem {
   readonly clientMessageId: string;
   readonly conversationId: string;
+  /** may be empty if there are files */
   readonly text: string;
+  /** They are uploaded already. */
+  readonly files?: readonly Attachment[];
   readonly replyTo?: number;
   readonly createdAt: string;
   readonly state: OutboxState;
@@ -64,16 +68,13 @@ export class Outbox {
   }
 
   add(conversationId: string, content: string, now: Date, replyTo?: number): void {
-    const item: OutboxItem = {
-      clientMessageId: this.deps.newId(),
-      conversationId,
-      text: content,
-      replyTo,
-      createdAt: now.toISOString(),
-      state: 'sending',
-    };
-    this.#set([...this.#items, item]);
-    this.#next(conversationId);
+    this.put({ clientMessageId: this.deps.newId(), conversationId, text: content, replyTo, createdAt: now.toISOString() });
+  }
+
+  put(message: Omit<OutboxItem, 'state'>): void {
+    if (this.#find(message.clientMessageId)) return;
+    this.#set([...this.#items, { ...message, state: 'sending' }]);
+    this.#next(message.conversationId);
   }
 
   /** Caught up: what the server had stored already has been taken out by `stored`. */
@@ -150,7 +151,7 @@ export class Outbox {
     const item = this.#items.find((one) => one.conversationId === conversationId && one.state === 'sending');
     if (!item) return;
     const { clientMessageId, replyTo } = item;
-    const body: Json = { kind: 'text', text: item.text };
+    const body: Json = item.files ? { ...bodyOf(item), attachments: item.files.map(({ attachmentId }) => ({ attachmentId })) } : { ...bodyOf(item) };
     const sent = this.deps.send({ type: 'message.send', ref: REF + clientMessageId, conversationId, clientMessageId, body, replyTo });
     if (sent) this.#pause(item, ACK_TIMEOUT_MS);
   }
@@ -186,6 +187,10 @@ export class Outbox {
   }
 }
 
+/** What it will say. */
+export const bodyOf = ({ text: words, files }: Pick<OutboxItem, 'text' | 'files'>): Body =>
+  files ? { kind: 'attachment', text: words || undefined, attachments: files } : { kind: 'text', text: words };
+
 function restore(store: Store, key: string): readonly OutboxItem[] {
   const value = readJson(store, key);
   if (!Array.isArray(value)) return [];
@@ -194,6 +199,7 @@ function restore(store: Store, key: string): readonly OutboxItem[] {
     if (!clientMessageId || !conversationId || content === undefined) return [];
     const state = one.state === 'failed' ? 'failed' : 'sending';
     const replyTo = isCount(one.replyTo) ? one.replyTo : undefined;
-    return [{ clientMessageId, conversationId, text: content, replyTo, createdAt: text(one.createdAt) ?? '', state, problem: text(one.problem) }];
+    const files = Array.isArray(one.files) ? toAttachments(one.files) : undefined;
+    return [{ clientMessageId, conversationId, text: content, files, replyTo, createdAt: text(one.createdAt) ?? '', state, problem: text(one.problem) }];
   });
 }

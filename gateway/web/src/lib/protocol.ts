@@ -18,6 +18,8 @@ export interface Attachment {
   readonly fileName?: string;
   readonly contentType?: string;
   readonly sizeBytes?: number;
+  /** of one's own that is on its way, how far: 0 to 1 */
+  readonly progress?: number;
 }
 export type Body =
   | { readonly kind: 'text'; readonly text: string }

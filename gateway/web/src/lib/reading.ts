@@ -2,7 +2,15 @@
 // server cannot break an older page.
 
 import { isCount, isRecord, text } from './guards';
-import type { Account, Body, Device, Endpoint, LogEvent, Mark, Member, Message, Reactions, Summary } from './protocol';
+import type { Account, Attachment, Body, Device, Endpoint, LogEvent, Mark, Member, Message, Reactions, Summary } from './protocol';
+
+export const toAttachments = (value: unknown): readonly Attachment[] =>
+  (Array.isArray(value) ? value : []).filter(isRecord).map((one) => ({
+    attachmentId: text(one.attachmentId) ?? '',
+    fileName: text(one.fileName),
+    contentType: text(one.contentType),
+    sizeBytes: isCount(one.sizeBytes) ? one.sizeBytes : undefined,
+  }));
 
 export function toBody(value: unknown): Body | null {
   if (!isRecord(value)) return null;
@@ -12,14 +20,7 @@ export function toBody(value: unknown): Body | null {
     case 'system':
       return typeof value.text === 'string' ? { kind, text: value.text } : { kind: 'unknown', of: kind };
     case 'attachment': {
-      const listed = Array.isArray(value.attachments) ? value.attachments : [];
-      const attachments = listed.filter(isRecord).map((one) => ({
-        attachmentId: text(one.attachmentId) ?? '',
-        fileName: text(one.fileName),
-        contentType: text(one.contentType),
-        sizeBytes: isCount(one.sizeBytes) ? one.sizeBytes : undefined,
-      }));
-      return { kind, text: text(value.text), attachments };
+      return { kind, text: text(value.text), attachments: toAttachments(value.attachments) };
     }
     case 'listing':
     case 'order':

@@ -2,7 +2,7 @@
 // Stored messages and those still in the outbox become one kind of row.
 
 import { dayKey, dayLabel, hasExpired, sameDay } from './format';
-import type { OutboxItem } from './outbox';
+import { bodyOf, type OutboxItem } from './outbox';
 import type { Body, Message, Reactions } from './protocol';
 import { shownMessages } from './store/messages';
 import { tickOf } from './store/select';
@@ -137,7 +137,7 @@ function waiting(conversation: Conversation, outbox: readonly OutboxItem[], me: 
       seq: item.conversationSeq,
       clientMessageId: item.clientMessageId,
       at: item.createdAt,
-      body: { kind: 'text', text: item.text },
+      body: bodyOf(item),
       state: item.state,
       problem: item.problem,
       replyTo: item.replyTo,
