@@ -76,8 +76,14 @@ test('pictures and files reach the other, and last', async () => {
   await received.getByTestId('picture').click();
   await expect(bob.page.getByTestId('picture-large')).toBeVisible();
   await bob.closesDialog();
+  // Its words may be changed; its files stay.
+  await alice.acts('have a look', 'edit');
+  await alice.page.getByTestId('composer').fill('look at this');
+  await alice.page.getByTestId('composer').press('Enter');
+  await expect(bob.message('look at this').getByTestId('picture')).toHaveAttribute('data-state', 'there');
+  await expect(bob.message('look at this').getByTestId('file')).toHaveCount(1);
   // Taken back, it is nobody's any more.
-  await alice.acts('have a look', 'delete');
+  await alice.acts('look at this', 'delete');
   await alice.confirms();
   await expect(bob.page.getByTestId('picture')).toHaveCount(0);
 });
@@ -112,7 +118,7 @@ test('an upload that failed is tried again', async () => {
   );
   await chooses(alice, words('list.txt'));
   await expect(tray(alice)).toHaveAttribute('data-state', 'failed');
-  await expect(tray(alice)).toContainText('as many files as may');
+  await expect(tray(alice)).toContainText('As many files as may');
   await expect(alice.page.getByTestId('send')).toBeDisabled();
   await alice.page.unroute(CONTENT);
   await alice.page.getByTestId('upload-retry').click();

@@ -5,6 +5,8 @@ import { mark, mute, unmute } from './api/account';
 import { block, createConversation, putMember, removeMember, rename, setTimer, type Role } from './api/groups';
 import { createDirect, deleteMessage, editMessage, getReceipts, react, type Receipts } from './api/talk';
 import type { Host } from './host';
+import { sentBodyOf } from './outbox';
+import type { Attachment } from './protocol';
 
 export class Actions {
   constructor(private readonly host: Host) {}
@@ -14,8 +16,11 @@ export class Actions {
   create = (kind: 'group' | 'channel', title: string, memberIds: readonly string[]): Promise<string> =>
     this.host.authorized((token) => createConversation(token, kind, title, memberIds));
 
-  edit = (conversationId: string, seq: number, words: string): Promise<void> =>
-    this.host.authorized((token) => editMessage(token, conversationId, seq, { kind: 'text', text: words }));
+  /** Its words; the files of a message stay. */
+  edit = (conversationId: string, seq: number, words: string, files?: readonly Attachment[]): Promise<void> => {
+    const item = { text: words, files };
+    return this.host.authorized((token) => editMessage(token, conversationId, seq, sentBodyOf(item)));
+  };
 
   remove = (conversationId: string, seq: number): Promise<void> =>
     this.host.authorized((token) => deleteMessage(token, conversationId, seq));

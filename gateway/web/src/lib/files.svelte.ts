@@ -1,6 +1,7 @@
 // Pictures of messages, as far as this page has them, and the download of files. The server keeps no
 // copy of a picture in the browser's cache, so the last ones are held here.
 
+import { ApiError } from './api/call';
 import { fetchFile, fileAddress } from './api/files';
 import type { Host } from './host';
 import type { Attachment } from './protocol';
@@ -10,6 +11,8 @@ const SHOWN: readonly string[] = ['image/png', 'image/jpeg', 'image/gif', 'image
 /** Larger ones are downloaded by whoever wants them. */
 const MAX_SHOWN_BYTES = 10 * 1024 * 1024;
 const MOST_KEPT = 60;
+const TRIES = 5;
+const AGAIN_MS = 300;
 
 export const isPicture = ({ contentType = '', sizeBytes = 0 }: Pick<Attachment, 'contentType' | 'sizeBytes'>): boolean =>
   SHOWN.includes(contentType) && sizeBytes <= MAX_SHOWN_BYTES;
@@ -20,7 +23,10 @@ export class Files {
   /** by attachmentId; of a file that is on its way, by the key of its upload */
   pictures = $state.raw<Readonly<Record<string, Picture>>>({});
 
-  constructor(private readonly host: Pick<Host, 'authorized'>) {}
+  constructor(
+    private readonly host: Pick<Host, 'authorized'>,
+    private readonly fetch = fetchFile,
+  ) {}
 
   /** Read when somebody is about to see it. */
   async load(attachmentId: string): Promise<void> {
@@ -28,10 +34,22 @@ export class Files {
     if (held && held.state !== 'failed') return;
     this.#set(attachmentId, { state: 'loading' });
     try {
-      const blob = await this.host.authorized((token) => fetchFile(token, attachmentId));
+      const blob = await this.#fetch(attachmentId);
       this.#set(attachmentId, { state: 'there', url: URL.createObjectURL(blob) });
     } catch {
       this.#set(attachmentId, { state: 'failed' });
+    }
+  }
+
+  /** A message may be here before the views know it: its files are not there for a moment. */
+  async #fetch(attachmentId: string): Promise<Blob> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await this.host.authorized((token) => this.fetch(token, attachmentId));
+      } catch (error) {
+        if (!(error instanceof ApiError) || error.status !== 404 || tries === TRIES) throw error;
+        await new Promise((resolve) => setTimeout(resolve, AGAIN_MS * tries));
+      }
     }
   }
 

@@ -183,6 +183,9 @@ interface Gone {
 export const hasExpired = ({ deletedAt, expiresAt }: Gone): boolean =>
   expiresAt !== undefined && (deletedAt === undefined || Date.parse(deletedAt) >= Date.parse(expiresAt));
 
+/** The server's reasons are parts of sentences. */
+export const sentence = (words: string): string => words.charAt(0).toUpperCase() + words.slice(1);
+
 export const goneText = (message: Gone): string =>
   message.deletedAt && !hasExpired(message) ? 'Message deleted' : 'Message expired';
 

@@ -165,6 +165,18 @@ describe('the outbox', () => {
     expect(texts()).toEqual(['one', 'one']);
   });
 
+  it('sends files by their ids, and finds them again after a reload', () => {
+    const { outbox, frames, store } = begin();
+    const files = [{ attachmentId: 'a1', fileName: 'desk.png', contentType: 'image/png', sizeBytes: 8 }];
+    outbox.put({ clientMessageId: 'p1', conversationId: PAIR, text: '', files, createdAt: '2026-11-21T09:00:00.000Z' });
+    outbox.put({ clientMessageId: 'p1', conversationId: PAIR, text: '', files, createdAt: '2026-11-21T09:00:01.000Z' });
+    const again = begin(store);
+    expect(again.seen.items).toMatchObject([{ clientMessageId: 'p1', files, state: 'sending' }]);
+    outbox.online();
+    expect(frames).toMatchObject([{ clientMessageId: 'p1', body: { kind: 'attachment', attachments: [{ attachmentId: 'a1' }] } }]);
+    expect(frames[0]?.body).not.toHaveProperty('attachments.0.fileName');
+  });
+
   it('ignores answers to other things', () => {
     const { outbox } = begin();
     expect(outbox.refused({ type: 'error', ref: 'cursor-1', code: 'unavailable', message: '', retryAfterMs: 0 })).toBe(false);

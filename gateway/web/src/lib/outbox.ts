@@ -151,7 +151,7 @@ export class Outbox {
     const item = this.#items.find((one) => one.conversationId === conversationId && one.state === 'sending');
     if (!item) return;
     const { clientMessageId, replyTo } = item;
-    const body: Json = item.files ? { ...bodyOf(item), attachments: item.files.map(({ attachmentId }) => ({ attachmentId })) } : { ...bodyOf(item) };
+    const body = sentBodyOf(item);
     const sent = this.deps.send({ type: 'message.send', ref: REF + clientMessageId, conversationId, clientMessageId, body, replyTo });
     if (sent) this.#pause(item, ACK_TIMEOUT_MS);
   }
@@ -185,6 +185,12 @@ export class Outbox {
     else this.deps.store.remove(this.deps.key);
     this.deps.onChange(items);
   }
+}
+
+/** As the server wants it, which knows the files by their ids. */
+export function sentBodyOf(item: Pick<OutboxItem, 'text' | 'files'>): Json {
+  const body = bodyOf(item);
+  return body.kind === 'attachment' ? { ...body, attachments: body.attachments.map(({ attachmentId }) => ({ attachmentId })) } : { ...body };
 }
 
 /** What it will say. */

@@ -23,6 +23,8 @@ describe('messages', () => {
     expect(editable(gone, ALICE, sentAt) || deletable(gone, ALICE, sentAt)).toBe(false);
     const card: Message = { ...message, body: { kind: 'listing', refId: 'l1', title: 'Desk' } };
     expect([editable(card, ALICE, sentAt), deletable(card, ALICE, sentAt)]).toEqual([false, true]);
+    const files: Message = { ...message, body: { kind: 'attachment', attachments: [{ attachmentId: 'a' }] } };
+    expect([editable(files, ALICE, sentAt), deletable(files, ALICE, sentAt)]).toEqual([true, true]);
     const posted: Message = { ...card, byService: true };
     expect([editable(posted, ALICE, sentAt), deletable(posted, ALICE, sentAt)]).toEqual([false, false]);
     expect(editable({ ...message, byService: true }, ALICE, sentAt)).toBe(true);

@@ -9,8 +9,9 @@ export const DELETE_WITHIN_MS = 48 * HOUR_MS;
 
 const young = (message: Message, nowMs: number, withinMs: number): boolean => nowMs - Date.parse(message.createdAt) < withinMs;
 
+/** Its words; files stay as they are. */
 export const editable = (message: Message, me: string, nowMs: number): boolean =>
-  message.senderId === me && message.body?.kind === 'text' && young(message, nowMs, EDIT_WITHIN_MS);
+  message.senderId === me && (message.body?.kind === 'text' || message.body?.kind === 'attachment') && young(message, nowMs, EDIT_WITHIN_MS);
 
 /** What a service wrote only services take back; a plain text in a person's name is theirs all the same. */
 const isServices = ({ body, byService }: Message): boolean => body?.kind === 'system' || (byService === true && isCard(body));

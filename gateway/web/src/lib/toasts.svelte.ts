@@ -1,5 +1,7 @@
 // Short words about what was just done, or could not be. They go by themselves.
 
+import { sentence } from './format';
+
 export interface Toast {
   readonly id: number;
   readonly words: string;
@@ -35,8 +37,5 @@ export class Toasts {
     }
   }
 }
-
-/** The server's reasons are parts of sentences. */
-const sentence = (words: string): string => words.charAt(0).toUpperCase() + words.slice(1);
 
 export const toasts = new Toasts();
