@@ -32,6 +32,8 @@ pub mod presence;
 mod service;
 pub mod stats;
 pub mod sweep;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod thread;
 pub mod why;
 

@@ -3,13 +3,10 @@
 use parley_notifier::{
     channels::{Address, Channels, Endpoint, Failed},
     notice::{Notice, Proof, What},
+    testing::{Fate, Letter, SmtpServer},
 };
 
-use crate::support::{
-    channels, close, digest, endpoint, notice,
-    smtp_server::{Fate, Letter, SmtpServer},
-    verify,
-};
+use crate::support::{channels, close, digest, endpoint, notice, verify};
 
 fn to(address: &str) -> Endpoint {
     endpoint(Address::Email(address.to_owned()))

@@ -3,16 +3,13 @@
 use parley_notifier::{
     channels::{Address, Channels, Endpoint},
     notice::{Proof, What},
+    testing::{HttpServer, Reply},
 };
 use url::form_urlencoded;
 
 use crate::{
     email::kind,
-    support::{
-        channels, close, digest, endpoint,
-        http_server::{HttpServer, Reply},
-        notice, verify,
-    },
+    support::{channels, close, digest, endpoint, notice, verify},
 };
 
 fn to(number: &str) -> Endpoint {

@@ -10,6 +10,7 @@ use p256::{
 use parley_notifier::{
     channels::{Address, Channels, Endpoint},
     notice::Proof,
+    testing::{HttpServer, Reply, Seen},
 };
 use ring::{
     aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
@@ -19,11 +20,7 @@ use serde_json::{Value, json};
 
 use crate::{
     email::kind,
-    support::{
-        channels, close, digest, endpoint,
-        http_server::{HttpServer, Reply, Seen},
-        now, verify,
-    },
+    support::{channels, close, digest, endpoint, now, verify},
 };
 
 /// A browser with a subscription.
