@@ -93,7 +93,7 @@ async fn an_operator_says_which_servers_there_are() {
     let server = HttpServer::start(Reply::status(200)).await;
     let private = sender(&[("PARLEY_NOTIFY_PRIVATE_TARGETS", "false")]);
     let failed = private.send(&to(&server.url), &digest(1)).await.unwrap_err();
-    assert_eq!(kind(&failed), "EndpointDead", "{failed:?}");
+    assert_eq!(kind(&failed), "GiveUp", "{failed:?}");
     let other = sender(&[("PARLEY_WEBHOOK_HOSTS", "hooks.shop.example")]);
     let failed = other.send(&to(&server.url), &digest(1)).await.unwrap_err();
     assert_eq!(kind(&failed), "GiveUp", "{failed:?}");
