@@ -25,6 +25,7 @@ use self::{
     queue::{Delivery, Outcome},
 };
 use crate::{
+    breaker::Room,
     channels::{ChannelKind, Channels, Failed},
     config::DeliverConfig,
     policy::later,
@@ -58,11 +59,23 @@ impl Worker {
         let under_way = TaskTracker::new();
         let mut is_failing = false;
         loop {
-            // All that are free, and at least one: none is claimed that cannot be sent at once.
+            let most = match worker.channels.room(worker.channel) {
+                Room::Any => worker.config.concurrency(worker.channel),
+                Room::One => 1,
+                // What waits for its provider stays where it is, and costs nothing.
+                Room::None => 0,
+            };
+            // At most those that are free: none is claimed that cannot be sent at once.
             let free = tokio::select! {
-                free = acquire(&permits) => free,
+                free = acquire(&permits, most) => free,
                 () = stop.cancelled() => break,
             };
+            if free.is_empty() {
+                tokio::select! {
+                    () = tokio::time::sleep(IDLE) => continue,
+                    () = stop.cancelled() => break,
+                }
+            }
             let now = worker.now();
             let claimed =
                 queue::claim(&worker.pool, worker.channel, free.len(), worker.config.lease(), now);
@@ -126,6 +139,10 @@ impl Worker {
     }
 
     async fn send(&self, delivery: &Delivery) -> Outcome {
+        if later(delivery.created_at, self.config.give_up) < self.now() {
+            let reason = "it has waited too long".to_owned();
+            return Outcome::Dead { reason, endpoint: false };
+        }
         let composed = match self.composer.compose(delivery, self.now()).await {
             Ok(composed) => composed,
             Err(failure) => return self.not_composed(&failure),
@@ -139,6 +156,9 @@ impl Worker {
                     reason: "not in the views yet".to_owned(),
                     counts: false,
                 };
+            }
+            Composed::Later { until, reason } => {
+                return Outcome::Again { at: until, reason: reason.to_owned(), counts: false };
             }
             Composed::Gone(reason) => return Outcome::Cancelled(reason),
         };
@@ -169,6 +189,10 @@ impl Worker {
             }
             Failed::Unknown { reason } => (reason, None),
             Failed::Retry { reason, after } => (reason, after),
+            Failed::Wait { reason, after } => {
+                let at = later(self.now(), after + self.config.backoff.spread(&mut rand::rng()));
+                return Outcome::Again { at, reason, counts: false };
+            }
         };
         match self.config.backoff.wait(delivery.attempts, after, &mut rand::rng()) {
             Some(wait) => Outcome::Again { at: later(self.now(), wait), reason, counts: true },
@@ -177,13 +201,19 @@ impl Worker {
     }
 }
 
-async fn acquire(permits: &Arc<Semaphore>) -> Vec<OwnedSemaphorePermit> {
+/// All that are free, at most so many; waits for the first one.
+async fn acquire(permits: &Arc<Semaphore>, most: usize) -> Vec<OwnedSemaphorePermit> {
     let mut taken = Vec::new();
+    if most == 0 {
+        return taken;
+    }
     // It is never closed.
     if let Ok(permit) = Arc::clone(permits).acquire_owned().await {
         taken.push(permit);
     }
-    while let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
+    while taken.len() < most
+        && let Ok(permit) = Arc::clone(permits).try_acquire_owned()
+    {
         taken.push(permit);
     }
     taken

@@ -32,6 +32,7 @@ pub mod outbox;
 pub mod policy;
 pub mod presence;
 mod service;
+mod standing;
 pub mod stats;
 pub mod sweep;
 #[cfg(feature = "testing")]

@@ -148,6 +148,7 @@ fn facts() -> Facts {
         read_seq: 0,
         unread: 20,
         online: false,
+        has_left: false,
         muted: false,
         blocked: false,
         settings: Settings::default(),

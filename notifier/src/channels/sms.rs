@@ -198,7 +198,7 @@ impl ChannelError for Error {
         match *self {
             // What is no number here may be one by tomorrow's plan: only the provider knows.
             Self::Compose(_) | Self::Number(_) | Self::Country => Failed::GiveUp { reason },
-            Self::Capped { wait } => Failed::Retry { reason, after: Some(wait) },
+            Self::Capped { wait } => Failed::Wait { reason, after: wait },
             Self::NoAnswer(NoAnswer::Unreachable) => Failed::Retry { reason, after: None },
             Self::NoAnswer(NoAnswer::Lost | NoAnswer::Late) => Failed::Unknown { reason },
             Self::NoAnswer(NoAnswer::Request | NoAnswer::NotPublic) => Failed::GiveUp { reason },

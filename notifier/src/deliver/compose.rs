@@ -13,6 +13,12 @@ use crate::{
     channels::{Address, Endpoint},
     links::Links,
     notice::{Close, Notice, Proof, Verify, What},
+    policy::{
+        Reason, Target,
+        decide::{self, Against, Facts},
+        timers::Trigger,
+    },
+    standing::{self, Standing},
 };
 
 /// Senders that are named.
@@ -35,6 +41,11 @@ pub enum Composed {
     Ready(Endpoint, Box<What>),
     /// The views are behind.
     NotYet,
+    /// They do not want to be told before.
+    Later {
+        until: Timestamp,
+        reason: &'static str,
+    },
     /// There is nothing to send, and why.
     Gone(&'static str),
 }
@@ -69,9 +80,58 @@ impl Composer {
                 conversation_id: conversation(delivery),
                 at: delivery.created_at,
             }),
-            Sort::Digest => What::Digest(self.digest(delivery, settings, now).await?),
+            Sort::Digest => match self.against(delivery, &settings, now).await? {
+                Some(Against::Skip(reason)) => return Ok(Composed::Gone(reason.as_str())),
+                Some(Against::Defer(until)) => {
+                    return Ok(Composed::Later { until, reason: Reason::QuietHours.as_str() });
+                }
+                None => What::Digest(self.digest(delivery, settings, now).await?),
+            },
         };
         Ok(Composed::Ready(endpoint, Box::new(what)))
+    }
+
+    /// What has come up since it was decided on, perhaps while its provider was down: they have
+    /// read, or do not want to be told any more, or not now.
+    async fn against(
+        &self,
+        delivery: &Delivery,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Result<Option<Against>, Failure> {
+        let pair = (delivery.user_id.as_str(), delivery.conversation.as_str());
+        let conversation = conversation(delivery);
+        let standing = if conversation.is_some() {
+            let mut connection = self.pool.acquire().await?;
+            let known = standing::of(&mut connection, std::iter::once(pair), now).await?;
+            known.into_values().next().unwrap_or_default()
+        } else {
+            // Over all of them: what is read or muted by now is not counted again.
+            Standing {
+                last_seq: delivery.messages,
+                unread: delivery.messages,
+                ..Standing::default()
+            }
+        };
+        let target =
+            Target { channel: delivery.channel, endpoint_id: delivery.endpoint_id.clone() };
+        let facts = Facts {
+            trigger: Trigger::Open,
+            thread_id: format!("{} {}", pair.0, pair.1),
+            conversation,
+            last_seq: standing.last_seq,
+            last_at: standing.last_at,
+            read_seq: standing.read_seq,
+            unread: standing.unread,
+            online: false,
+            has_left: standing.has_left,
+            muted: standing.muted,
+            blocked: standing.blocked,
+            settings: settings.clone(),
+            endpoints: vec![target],
+            full: Vec::new(),
+        };
+        Ok(decide::against(&facts, now))
     }
 
     /// The endpoint, unless it was removed or is known to be dead, and whether it is verified.
@@ -207,6 +267,7 @@ impl Composer {
              JOIN conversations c ON c.conversation_id = m.conversation_id \
              JOIN messages s ON s.conversation_id = m.conversation_id AND s.conversation_seq = c.last_seq \
              WHERE m.user_id = $1 AND m.read_seq < c.last_seq AND s.sender_id <> $1 \
+             AND m.left_position IS NULL AND c.kind <> 'channel' \
              GROUP BY s.sender_id ORDER BY max(s.created_at) DESC LIMIT $2",
         )
         .bind(delivery.user_id.as_str())
