@@ -16,7 +16,7 @@ use parley_runtime::clock::Clock;
 use sqlx::PgPool;
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -28,6 +28,7 @@ use crate::{
     breaker::Room,
     channels::{ChannelKind, Channels, Failed},
     config::DeliverConfig,
+    metrics,
     policy::later,
 };
 
@@ -115,8 +116,12 @@ impl Worker {
     }
 
     async fn deliver(&self, delivery: Delivery) {
+        let begun = Instant::now();
         let outcome = self.send(&delivery).await;
         let (channel, what) = (self.channel.as_str(), delivery.what.as_str());
+        let seconds = begun.elapsed().as_secs_f64();
+        metrics::DELIVERY_SECONDS.with_label_values(&[channel]).observe(seconds);
+        metrics::DELIVERIES.with_label_values(&[channel, outcome.as_str()]).inc();
         match &outcome {
             Outcome::Sent | Outcome::Cancelled(_) => {}
             Outcome::Again { reason, .. } => {

@@ -34,6 +34,7 @@ use self::{
 };
 use crate::{
     config::NotifyConfig,
+    metrics,
     policy::{
         later,
         windows::{Key, Window, Windows},
@@ -259,6 +260,10 @@ impl Following<'_> {
     }
 
     async fn flush(&mut self, session: &mut PgConnection) -> Result<(), Halt> {
+        let shard = self.follower.shard.to_string();
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        metrics::POSITION.with_label_values(&[&shard]).set(number(self.seen));
+        metrics::WINDOWS.with_label_values(&[&shard]).set(number(self.windows.len() as u64));
         let now = self.follower.now();
         // Far behind, the log's own time counts: a reading that comes next in it was in time.
         let is_level = self.is_level && self.held.is_empty();

@@ -27,6 +27,7 @@ pub mod decisions;
 pub mod deliver;
 pub mod follow;
 pub mod links;
+mod metrics;
 pub mod notice;
 pub mod outbox;
 pub mod policy;

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     breaker::{self, Breaker, Room},
+    metrics,
     notice::What,
 };
 
@@ -158,6 +159,8 @@ impl Providers {
             after,
         })?;
         let outcome = call.await;
+        // A push service's name is its host's, which nobody here has chosen.
+        let channel = provider.split(' ').next().unwrap_or(provider);
         let now = Instant::now().into_std();
         let mut breakers = self.breakers();
         let breaker = breakers.get_or_insert_mut(provider.to_owned(), || Breaker::new(settings));
@@ -173,6 +176,7 @@ impl Providers {
                     Health::Failing => {
                         if breaker.failed(now, failed.after()) {
                             let reason = failed.reason();
+                            metrics::BREAKERS.with_label_values(&[channel]).inc();
                             tracing::warn!(
                                 provider,
                                 reason,

@@ -71,6 +71,20 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// One word, for those who count.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Again { counts: true, .. } => "again",
+            Self::Again { counts: false, .. } => "waits",
+            Self::Cancelled(_) => "cancelled",
+            Self::Unknown(_) => "unknown",
+            Self::Dead { .. } => "dead",
+        }
+    }
+}
+
 /// Takes deliveries that are due, for as long as `lease`. An SMS whose process has died meanwhile is
 /// not among them.
 ///
