@@ -14,7 +14,7 @@ use parley_runtime::clock::Clock;
 use sqlx::{PgPool, Row};
 use tokio_util::sync::CancellationToken;
 
-use crate::{backoff::Backoff, config::RemoveConfig, policy::later};
+use crate::{backoff::Backoff, config::RemoveConfig, metrics, policy::later};
 
 /// How often it is asked whether something is due, and how long it rests after a failure.
 const IDLE: Duration = Duration::from_secs(1);
@@ -33,8 +33,8 @@ struct Dead {
     endpoint_id: String,
     /// This one included.
     attempts: i32,
-    /// The views have it.
-    is_shown: bool,
+    /// By the views; `None` once they have lost it.
+    channel: Option<String>,
 }
 
 /// Why endpoints stay for now.
@@ -104,9 +104,9 @@ impl Remover {
              ORDER BY next_at LIMIT $3 FOR UPDATE SKIP LOCKED) \
              UPDATE dead_endpoints d SET next_at = $2, attempts = d.attempts + 1 FROM due \
              WHERE d.user_id = due.user_id AND d.endpoint_id = due.endpoint_id \
-             RETURNING d.user_id, d.endpoint_id, d.attempts, EXISTS (\
-             SELECT FROM notification_endpoints e WHERE e.user_id = d.user_id \
-             AND e.endpoint_id = d.endpoint_id) AS is_shown",
+             RETURNING d.user_id, d.endpoint_id, d.attempts, (\
+             SELECT e.channel FROM notification_endpoints e WHERE e.user_id = d.user_id \
+             AND e.endpoint_id = d.endpoint_id) AS channel",
         )
         .bind(now.to_date_time())
         .bind(later(now, self.config.lease()).to_date_time())
@@ -118,7 +118,7 @@ impl Remover {
                 user_id: row.try_get("user_id")?,
                 endpoint_id: row.try_get("endpoint_id")?,
                 attempts: row.try_get("attempts")?,
-                is_shown: row.try_get("is_shown")?,
+                channel: row.try_get("channel")?,
             })
         });
         read.collect()
@@ -127,22 +127,21 @@ impl Remover {
     /// Whatever the answer, the row comes up again: to ask once more, or to see whether the views have
     /// come after.
     async fn settle(&self, dead: Dead) -> Result<(), Trouble> {
-        if !dead.is_shown {
-            return self.forget(&dead).await;
-        }
-        let removed = self.remove(&dead).await;
+        let Some(channel) = &dead.channel else { return self.forget(&dead).await };
+        let removed = self.remove(&dead, channel).await;
         self.postpone(&dead).await?;
         Ok(removed?)
     }
 
-    async fn remove(&self, dead: &Dead) -> Result<(), Problem> {
+    async fn remove(&self, dead: &Dead, channel: &str) -> Result<(), Problem> {
         let user_id = UserId::parse(&dead.user_id)?;
         let endpoint_id = NamedEndpoint { endpoint_id: (&*dead.endpoint_id).into() }.parse()?;
         let actor = Actor { user_id, device_id: None, scope: Scope::Service, is_discreet: false };
         let action = Action::RemoveEndpoint { endpoint_id };
         match self.commands.execute(AccountRequest::new(actor, action, None)).await {
             Ok(_) => {
-                tracing::info!(%endpoint_id, "an endpoint that reaches nobody was removed");
+                metrics::ENDPOINTS_REMOVED.with_label_values(&[channel]).inc();
+                tracing::info!(%endpoint_id, channel, "an endpoint that reaches nobody was removed");
                 Ok(())
             }
             // By the person, or by us before a crash.
