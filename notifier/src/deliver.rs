@@ -1,9 +1,10 @@
 //! Sending what was decided: workers that take deliveries which are due and hand them to the
 //! channels, so many at once and no more.
 //!
-//! A delivery is marked as being sent before it is. If its process dies, the outcome is unknown: an
-//! SMS is then left alone, for a person to look at; everything else is sent again under the same
-//! name, when the mark is old enough.
+//! A delivery is marked as this process's before anything is done. If the process dies, it is sent
+//! again under the same name when the mark is old enough. Just before an SMS goes out it is marked
+//! once more: from there on the outcome is unknown until it is stored, and it is left alone, for a
+//! person to look at.
 
 pub mod compose;
 pub mod queue;
@@ -167,6 +168,13 @@ impl Worker {
             }
             Composed::Gone(reason) => return Outcome::Cancelled(reason),
         };
+        if self.channel == ChannelKind::Sms {
+            match queue::begin(&self.pool, delivery).await {
+                Ok(true) => {}
+                Ok(false) => return Outcome::Cancelled("another process has it"),
+                Err(failure) => return self.not_composed(&failure),
+            }
+        }
         match timeout(self.config.send, self.channels.send(&endpoint, &what)).await {
             Ok(Ok(_)) => Outcome::Sent,
             Ok(Err(failed)) => self.failed(failed, delivery),

@@ -207,6 +207,10 @@ impl Composer {
             Some(id) => self.conversation(delivery, id).await?,
             None => (self.senders_anywhere(delivery).await?, None),
         };
+        let title = match &conversation_id {
+            Some(id) => self.title(id).await?,
+            None => None,
+        };
         let link = self.links.conversation(conversation_id.as_ref());
         let unsubscribe = self.links.unsubscribe(
             &delivery.user_id,
@@ -219,6 +223,7 @@ impl Composer {
             user_id: delivery.user_id.clone(),
             conversation_id,
             messages: delivery.messages,
+            title,
             senders,
             preview: newest.filter(|_| quotes).as_ref().and_then(preview_of),
             link,
@@ -258,6 +263,15 @@ impl Composer {
             }
         }
         Ok((senders, newest))
+    }
+
+    async fn title(&self, id: &ConversationId) -> Result<Option<String>, Failure> {
+        let title: Option<Option<String>> =
+            sqlx::query_scalar("SELECT title FROM conversations WHERE conversation_id = $1")
+                .bind(id.as_str())
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(title.flatten())
     }
 
     /// Who has written last in those of their conversations where something waits.
