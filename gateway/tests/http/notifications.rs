@@ -117,7 +117,6 @@ fn notice(id: u128, sender: &str) -> What {
         conversation_id: None,
         title: None,
         messages: 20,
-        title: None,
         senders: vec![sender.to_owned()],
         preview: Some("hello".to_owned()),
         link: "https://chat.example/#/".to_owned(),
