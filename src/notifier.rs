@@ -7,5 +7,5 @@ use crate::failure::Failure;
 use crate::service;
 
 pub async fn run(env: Env) -> Result<(), Failure> {
-    service::run(env, Config::from_env, parley_notifier::run).await
+    service::run_counted(env, Config::from_env, parley_notifier::run).await
 }

@@ -13,11 +13,13 @@ use parley_nats::{
     Connection, Failure, committer::Committer, event_store::LogStore, subjects::TRACEPARENT_HEADER,
 };
 use parley_runtime::clock::{Clock, SystemClock};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::{
     cache::SharedCache,
     loader::Loader,
+    metrics,
     problem::{Code, Problem},
     rates::Limiter,
     served::{Commanded, Now, Served},
@@ -93,9 +95,12 @@ impl<'a> Desk<'a> {
             tracing::debug!("a command came too late for anybody to wait for it");
             return None;
         }
+        let begun = Instant::now();
         let reply = match sealed.asked {
-            Asked::Conversation(request) => self.answer(&self.conversations, request).await,
-            Asked::Account(request) => self.answer(&self.accounts, request).await,
+            Asked::Conversation(request) => {
+                counted(self.answer(&self.conversations, request).await, begun)
+            }
+            Asked::Account(request) => counted(self.answer(&self.accounts, request).await, begun),
             Asked::Rate(request) => {
                 let now_ms = u64::try_from(SystemClock.now_millis()).unwrap_or_default();
                 let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
@@ -176,4 +181,18 @@ impl<'a> Desk<'a> {
             tracing::debug!(%error, "a reply was not sent; the caller will ask again");
         }
     }
+}
+
+/// What is to be decided again is counted then.
+fn counted(reply: Option<Reply>, begun: Instant) -> Option<Reply> {
+    let outcome = match &reply {
+        None => return reply,
+        Some(Reply::Problem(problem)) if problem.code.status() >= 500 => "failed",
+        Some(Reply::Problem(_)) => "refused",
+        Some(_) => "accepted",
+    };
+    metrics::ANSWERED.with_label_values(&[outcome]).inc();
+    let seconds = begun.elapsed().as_secs_f64();
+    metrics::SECONDS.with_label_values(&[outcome]).observe(seconds);
+    reply
 }

@@ -22,6 +22,7 @@ mod desk;
 pub mod keeper;
 mod lane;
 pub mod loader;
+mod metrics;
 pub mod owner;
 pub mod problem;
 pub mod rates;

@@ -28,6 +28,7 @@ use crate::{
     config::OwnerConfig,
     desk::{Arrived, Deciding, Desk},
     loader::Loader,
+    metrics,
     rates::Limiter,
     served::Served,
     tidy::Tidy,
@@ -66,6 +67,7 @@ pub struct Stop {
 impl Owner {
     /// Owns the shard until told to stop.
     pub async fn run(self, stop: Stop) {
+        let _owned = metrics::Owned::new(self.shard);
         let mut beside = JoinSet::new();
         // Ends with the set, wherever it is: whoever owns the shard next goes on.
         beside.spawn(self.tidy.clone().run(self.shard));
@@ -167,6 +169,7 @@ impl Owner {
             });
         }
         let committer = Committer::new(self.shard, end, self.committer.clone());
+        metrics::RECOVERED.with_label_values(&[&self.shard.to_string()]).inc();
         tracing::info!(shard = self.shard, end, events, "a shard is owned");
         Ok(Reign { conversations, accounts, committer, loader, checkpoint: sender })
     }

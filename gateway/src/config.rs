@@ -102,7 +102,7 @@ impl Config {
             topology: parley_commands::config::topology(env),
             client: parley_commands::config::client(env),
             listen: env.socket_addr("PARLEY_LISTEN", "127.0.0.1:8080"),
-            metrics_listen: env.opt_socket_addr("PARLEY_METRICS_LISTEN"),
+            metrics_listen: parley_runtime::metrics::listen(env),
             public_url: public_url(env),
             allowed_origins: allowed_origins(env),
             auth: AuthConfig::from_env(env, dev),

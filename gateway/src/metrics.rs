@@ -13,9 +13,6 @@ use prometheus::{
 
 use crate::realtime::Realtime;
 
-/// The media type of [`Metrics::text`].
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4";
-
 /// Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Metrics(Arc<Inner>);
@@ -43,7 +40,7 @@ impl Metrics {
                 "parley_gateway_http_request_duration_seconds",
                 "Time from the request's head to the answer's head",
             )
-            .buckets(vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0]),
+            .buckets(parley_runtime::metrics::SECONDS.to_vec()),
             &["method", "route"],
         )?;
         let connections =
@@ -95,9 +92,9 @@ impl Metrics {
         self.0.searched_messages.inc_by(messages);
     }
 
-    /// Everything, in the text format.
+    /// Everything, in the text format; with what other services in this process count.
     pub fn text(&self) -> prometheus::Result<Vec<u8>> {
-        let mut text = Vec::with_capacity(8 * 1_024);
+        let mut text = parley_runtime::metrics::text()?;
         TextEncoder::new().encode(&self.0.registry.gather(), &mut text)?;
         Ok(text)
     }

@@ -31,10 +31,18 @@ impl Backoff {
         }
         let doublings = failed.saturating_sub(1).min(31);
         let bound = self.first.saturating_mul(1 << doublings).min(self.most);
-        let bound_millis = u64::try_from(bound.as_millis()).unwrap_or(u64::MAX);
-        let jitter = Duration::from_millis(random.random_range(0..=bound_millis));
-        Some(not_before.unwrap_or_default().min(self.most) + jitter)
+        Some(not_before.unwrap_or_default().min(self.most) + upto(bound, random))
     }
+
+    /// What is added to a wait that many share, so that they do not all come back at once.
+    pub fn spread(&self, random: &mut impl Rng) -> Duration {
+        upto(self.first, random)
+    }
+}
+
+fn upto(bound: Duration, random: &mut impl Rng) -> Duration {
+    let bound_millis = u64::try_from(bound.as_millis()).unwrap_or(u64::MAX);
+    Duration::from_millis(random.random_range(0..=bound_millis))
 }
 
 #[cfg(test)]

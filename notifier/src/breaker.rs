@@ -23,6 +23,16 @@ pub struct Breaker {
     opened: u32,
 }
 
+/// How many calls a provider may be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    Any,
+    /// To try whether it is back.
+    One,
+    /// It is left alone.
+    None,
+}
+
 #[derive(Debug, Clone, Copy)]
 enum State {
     Closed {
@@ -55,6 +65,15 @@ impl Breaker {
                 self.state = State::Trying { until: now + self.settings.open };
                 Ok(())
             }
+        }
+    }
+
+    /// How many calls [`Self::admit`] would let through now.
+    pub fn room(&self, now: Instant) -> Room {
+        match self.state {
+            State::Closed { .. } => Room::Any,
+            State::Open { until } | State::Trying { until } if now < until => Room::None,
+            State::Open { .. } | State::Trying { .. } => Room::One,
         }
     }
 
@@ -129,8 +148,9 @@ mod tests {
             breaker.failed(start, None);
             breaker.succeeded();
         }
-        assert_eq!(breaker.admit(start), Ok(()));
-        assert_eq!(open(start).admit(start), Err(seconds(10)));
+        assert_eq!((breaker.room(start), breaker.admit(start)), (Room::Any, Ok(())));
+        let mut breaker = open(start);
+        assert_eq!((breaker.room(start), breaker.admit(start)), (Room::None, Err(seconds(10))));
     }
 
     #[test]
@@ -138,9 +158,10 @@ mod tests {
         let start = Instant::now();
         let mut breaker = open(start);
         let later = start + seconds(10);
-        assert_eq!(breaker.admit(later), Ok(()));
-        assert_eq!(breaker.admit(later), Err(seconds(10)));
+        assert_eq!((breaker.room(later), breaker.admit(later)), (Room::One, Ok(())));
+        assert_eq!((breaker.room(later), breaker.admit(later)), (Room::None, Err(seconds(10))));
         breaker.succeeded();
+        assert_eq!(breaker.room(later), Room::Any);
         assert_eq!(breaker.admit(later), Ok(()));
         assert_eq!(breaker.admit(later), Ok(()));
     }

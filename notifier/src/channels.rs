@@ -31,6 +31,7 @@ pub use self::{
     target::{Allowed, BadTarget},
 };
 use crate::{
+    breaker::Room,
     config::channels::ChannelsConfig,
     notice::What,
     outbox::{Item, Outbox},
@@ -149,6 +150,8 @@ pub struct Sent {
 pub enum Failed {
     /// Not sent; later, and not before `after`, it may work.
     Retry { reason: String, after: Option<Duration> },
+    /// Not even tried: its turn comes after this long.
+    Wait { reason: String, after: Duration },
     /// Not sent, and never will be.
     GiveUp { reason: String },
     /// Not sent: nobody is reached at this endpoint any more.
@@ -163,6 +166,7 @@ impl Failed {
     pub fn after(&self) -> Option<Duration> {
         match self {
             Self::Retry { after, .. } => *after,
+            Self::Wait { after, .. } => Some(*after),
             Self::GiveUp { .. } | Self::EndpointDead { .. } | Self::Unknown { .. } => None,
         }
     }
@@ -171,6 +175,7 @@ impl Failed {
     pub fn reason(&self) -> &str {
         match self {
             Self::Retry { reason, .. }
+            | Self::Wait { reason, .. }
             | Self::GiveUp { reason }
             | Self::EndpointDead { reason }
             | Self::Unknown { reason } => reason,
@@ -246,6 +251,16 @@ impl Channels {
         match &self.way {
             Way::Providers(providers) => providers.serves(channel),
             Way::Outbox(_) => true,
+        }
+    }
+
+    /// How much of this channel may be tried now. Where each address has a provider of its own,
+    /// that is known only when it is tried.
+    #[must_use]
+    pub fn room(&self, channel: ChannelKind) -> Room {
+        match &self.way {
+            Way::Providers(providers) => providers.room(channel),
+            Way::Outbox(_) => Room::Any,
         }
     }
 

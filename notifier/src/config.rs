@@ -52,6 +52,8 @@ pub struct FollowConfig {
     pub batch_events: usize,
     /// `PARLEY_NOTIFY_WINDOWS`: open ones of a shard in memory; over it the log waits.
     pub windows: usize,
+    /// `PARLEY_NOTIFY_MEMBERS`: members of groups that are remembered, a shard.
+    pub members: usize,
     /// `PARLEY_NOTIFY_OLDEST_SECONDS`: older messages open no window.
     pub oldest: Duration,
 }
@@ -76,6 +78,9 @@ pub struct DeliverConfig {
     /// `PARLEY_NOTIFY_SEND_SECONDS`: a send that has not ended by then is given up; twice this
     /// after its begin, its process counts as dead.
     pub send: Duration,
+    /// `PARLEY_NOTIFY_GIVE_UP_SECONDS`: what could not be sent by then, from its decision on, is a
+    /// dead letter.
+    pub give_up: Duration,
     /// As the channels have it.
     pub backoff: Backoff,
 }
@@ -127,6 +132,7 @@ impl NotifyConfig {
             follow: FollowConfig {
                 batch_events: env.usize("PARLEY_NOTIFY_BATCH_EVENTS", 2_000, 1..=10_000),
                 windows: env.usize("PARLEY_NOTIFY_WINDOWS", 250_000, 1..=100_000_000),
+                members: env.usize("PARLEY_NOTIFY_MEMBERS", 500_000, 500..=100_000_000),
                 oldest: env.duration_seconds(
                     "PARLEY_NOTIFY_OLDEST_SECONDS",
                     86_400,
@@ -144,6 +150,11 @@ impl NotifyConfig {
                 webpush_concurrency: env.usize("PARLEY_NOTIFY_WEBPUSH_CONCURRENCY", 32, 1..=1_000),
                 webhook_concurrency: env.usize("PARLEY_NOTIFY_WEBHOOK_CONCURRENCY", 16, 1..=1_000),
                 send: env.duration_seconds("PARLEY_NOTIFY_SEND_SECONDS", 45, 1..=600),
+                give_up: env.duration_seconds(
+                    "PARLEY_NOTIFY_GIVE_UP_SECONDS",
+                    86_400,
+                    60..=2_592_000,
+                ),
                 backoff,
             },
         }

@@ -66,7 +66,7 @@ pub async fn list(pool: &PgPool, limit: u32) -> Result<Vec<DeadLetter>, Failure>
     Ok(letters)
 }
 
-/// Has them sent again, with all their attempts; an SMS of unknown outcome perhaps a second time,
+/// Has them sent again, as if they were decided now; an SMS of unknown outcome perhaps a second time,
 /// which is why only a person may ask for it. An endpoint that was taken for dead gets another
 /// chance. Says how many there were.
 ///
@@ -84,7 +84,7 @@ pub async fn retry(pool: &PgPool, which: Which, now: Timestamp) -> Result<u64, F
     .await?;
     let again = sqlx::query(
         "UPDATE notification_deliveries SET state = 'pending', attempts = 0, next_at = $2, \
-         updated_at = $2 WHERE state IN ('dead', 'unknown') AND ($1::bigint IS NULL OR delivery_id = $1)",
+         created_at = $2, updated_at = $2 WHERE state IN ('dead', 'unknown') AND ($1::bigint IS NULL OR delivery_id = $1)",
     )
     .bind(which.id())
     .bind(now.to_date_time())

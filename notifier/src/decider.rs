@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use self::{effects::Effects, facts::Gathered, timers::Timer};
 use crate::{
     config::NotifyConfig,
+    metrics,
     policy::{
         decide::Decision,
         later,
@@ -150,6 +151,7 @@ impl Decider {
             };
             match result {
                 Ok((thread, decision)) => {
+                    count(&decision);
                     if let Decision::Event(ThreadEvent::Told(digest)) = &decision {
                         let mut channels: Vec<_> =
                             digest.targets.iter().map(|target| target.channel).collect();
@@ -189,4 +191,14 @@ fn follows(
         (Decision::Known | Decision::Wait(_), Trigger::Open | Trigger::Read) => last,
         (Decision::Known | Decision::Wait(_), Trigger::Cooling | Trigger::Deferred) => None,
     }
+}
+
+fn count(decision: &Decision) {
+    let labels = match decision {
+        Decision::Event(ThreadEvent::Told(_)) => ["told", ""],
+        Decision::Event(ThreadEvent::Skipped { reason, .. }) => ["skipped", reason.as_str()],
+        Decision::Event(ThreadEvent::Deferred { reason, .. }) => ["deferred", reason.as_str()],
+        Decision::Known | Decision::Wait(_) => return,
+    };
+    metrics::DECISIONS.with_label_values(&labels).inc();
 }

@@ -1,9 +1,10 @@
 //! Sending what was decided: workers that take deliveries which are due and hand them to the
 //! channels, so many at once and no more.
 //!
-//! A delivery is marked as being sent before it is. If its process dies, the outcome is unknown: an
-//! SMS is then left alone, for a person to look at; everything else is sent again under the same
-//! name, when the mark is old enough.
+//! A delivery is marked as this process's before anything is done. If the process dies, it is sent
+//! again under the same name when the mark is old enough. Just before an SMS goes out it is marked
+//! once more: from there on the outcome is unknown until it is stored, and it is left alone, for a
+//! person to look at.
 
 pub mod compose;
 pub mod queue;
@@ -16,7 +17,7 @@ use parley_runtime::clock::Clock;
 use sqlx::PgPool;
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -25,8 +26,10 @@ use self::{
     queue::{Delivery, Outcome},
 };
 use crate::{
+    breaker::Room,
     channels::{ChannelKind, Channels, Failed},
     config::DeliverConfig,
+    metrics,
     policy::later,
 };
 
@@ -58,11 +61,23 @@ impl Worker {
         let under_way = TaskTracker::new();
         let mut is_failing = false;
         loop {
-            // All that are free, and at least one: none is claimed that cannot be sent at once.
+            let most = match worker.channels.room(worker.channel) {
+                Room::Any => worker.config.concurrency(worker.channel),
+                Room::One => 1,
+                // What waits for its provider stays where it is, and costs nothing.
+                Room::None => 0,
+            };
+            // At most those that are free: none is claimed that cannot be sent at once.
             let free = tokio::select! {
-                free = acquire(&permits) => free,
+                free = acquire(&permits, most) => free,
                 () = stop.cancelled() => break,
             };
+            if free.is_empty() {
+                tokio::select! {
+                    () = tokio::time::sleep(IDLE) => continue,
+                    () = stop.cancelled() => break,
+                }
+            }
             let now = worker.now();
             let claimed =
                 queue::claim(&worker.pool, worker.channel, free.len(), worker.config.lease(), now);
@@ -102,8 +117,12 @@ impl Worker {
     }
 
     async fn deliver(&self, delivery: Delivery) {
+        let begun = Instant::now();
         let outcome = self.send(&delivery).await;
         let (channel, what) = (self.channel.as_str(), delivery.what.as_str());
+        let seconds = begun.elapsed().as_secs_f64();
+        metrics::DELIVERY_SECONDS.with_label_values(&[channel]).observe(seconds);
+        metrics::DELIVERIES.with_label_values(&[channel, outcome.as_str()]).inc();
         match &outcome {
             Outcome::Sent | Outcome::Cancelled(_) => {}
             Outcome::Again { reason, .. } => {
@@ -126,6 +145,10 @@ impl Worker {
     }
 
     async fn send(&self, delivery: &Delivery) -> Outcome {
+        if later(delivery.created_at, self.config.give_up) < self.now() {
+            let reason = "it has waited too long".to_owned();
+            return Outcome::Dead { reason, endpoint: false };
+        }
         let composed = match self.composer.compose(delivery, self.now()).await {
             Ok(composed) => composed,
             Err(failure) => return self.not_composed(&failure),
@@ -140,8 +163,18 @@ impl Worker {
                     counts: false,
                 };
             }
+            Composed::Later { until, reason } => {
+                return Outcome::Again { at: until, reason: reason.to_owned(), counts: false };
+            }
             Composed::Gone(reason) => return Outcome::Cancelled(reason),
         };
+        if self.channel == ChannelKind::Sms {
+            match queue::begin(&self.pool, delivery).await {
+                Ok(true) => {}
+                Ok(false) => return Outcome::Cancelled("another process has it"),
+                Err(failure) => return self.not_composed(&failure),
+            }
+        }
         match timeout(self.config.send, self.channels.send(&endpoint, &what)).await {
             Ok(Ok(_)) => Outcome::Sent,
             Ok(Err(failed)) => self.failed(failed, delivery),
@@ -169,6 +202,10 @@ impl Worker {
             }
             Failed::Unknown { reason } => (reason, None),
             Failed::Retry { reason, after } => (reason, after),
+            Failed::Wait { reason, after } => {
+                let at = later(self.now(), after + self.config.backoff.spread(&mut rand::rng()));
+                return Outcome::Again { at, reason, counts: false };
+            }
         };
         match self.config.backoff.wait(delivery.attempts, after, &mut rand::rng()) {
             Some(wait) => Outcome::Again { at: later(self.now(), wait), reason, counts: true },
@@ -177,13 +214,19 @@ impl Worker {
     }
 }
 
-async fn acquire(permits: &Arc<Semaphore>) -> Vec<OwnedSemaphorePermit> {
+/// All that are free, at most so many; waits for the first one.
+async fn acquire(permits: &Arc<Semaphore>, most: usize) -> Vec<OwnedSemaphorePermit> {
     let mut taken = Vec::new();
+    if most == 0 {
+        return taken;
+    }
     // It is never closed.
     if let Ok(permit) = Arc::clone(permits).acquire_owned().await {
         taken.push(permit);
     }
-    while let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
+    while taken.len() < most
+        && let Ok(permit) = Arc::clone(permits).try_acquire_owned()
+    {
         taken.push(permit);
     }
     taken

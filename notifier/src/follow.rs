@@ -5,12 +5,16 @@ mod flush;
 mod members;
 mod read;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use parley_domain::Timestamp;
 use parley_nats::{
     Connection as Nats,
-    tail::{LogMessage, Tail, TailOptions},
+    tail::{Tail, TailOptions},
 };
 use parley_projections::{
     Failure,
@@ -26,10 +30,11 @@ use self::{
     concerned::Concerned,
     flush::{Added, Flush, Step},
     members::Members,
-    read::{Seen, read},
+    read::{Seen, is_group, read},
 };
 use crate::{
     config::NotifyConfig,
+    metrics,
     policy::{
         later,
         windows::{Key, Window, Windows},
@@ -69,11 +74,13 @@ impl Work for Follower {
         let mut following = Following {
             follower: self,
             checkpoint,
+            read: checkpoint,
             seen: checkpoint,
             newest: Timestamp::default(),
             is_level: checkpoint >= end,
             windows: Windows::default(),
-            members: Members::default(),
+            members: Members::new(self.config.follow.members),
+            held: Vec::new(),
             concerned,
             pending: Flush::default(),
             written_at: Instant::now(),
@@ -107,6 +114,8 @@ struct Following<'a> {
     follower: &'a Follower,
     checkpoint: u64,
     /// How far the log was read.
+    read: u64,
+    /// How far of that was taken in.
     seen: u64,
     /// The time of the newest event that was read.
     newest: Timestamp,
@@ -114,6 +123,8 @@ struct Following<'a> {
     is_level: bool,
     windows: Windows,
     members: Members,
+    /// Read, but the views do not know yet who is in a group that it speaks of.
+    held: Vec<(u64, Seen)>,
     concerned: Concerned,
     pending: Flush,
     written_at: Instant,
@@ -132,14 +143,20 @@ impl Following<'_> {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             // Over the bound the log waits until some windows have ended.
-            let has_room = self.windows.len() < config.follow.windows;
+            let has_room = self.windows.len() < config.follow.windows && self.held.is_empty();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
-                _ = ticks.tick() => self.flush(session).await?,
+                _ = ticks.tick() => {
+                    let held = std::mem::take(&mut self.held);
+                    self.take_in(session, held).await?;
+                    self.flush(session).await?;
+                }
                 batch = tail.next_batch(most, LINGER), if has_room => {
                     self.is_level = batch.len() < most;
-                    self.take_in(session, &batch).await?;
+                    self.read = batch.last().map_or(self.read, |last| last.position);
+                    let batch = batch.iter().filter_map(|message| Some((message.position, read(message)?)));
+                    self.take_in(session, batch.collect()).await?;
                     if self.pending.len() > FLUSH_ROWS {
                         self.flush(session).await?;
                     }
@@ -148,19 +165,18 @@ impl Following<'_> {
         }
     }
 
+    /// Takes a batch in, or holds it back until the views know enough; nothing further is read
+    /// before.
     async fn take_in(
         &mut self,
         session: &mut PgConnection,
-        batch: &[LogMessage],
+        batch: Vec<(u64, Seen)>,
     ) -> Result<(), Halt> {
-        let batch: Vec<(u64, Seen)> = batch
-            .iter()
-            .filter_map(|message| {
-                self.seen = self.seen.max(message.position);
-                read(message).map(|seen| (message.position, seen))
-            })
-            .collect();
-        self.learn(session, &batch).await?;
+        self.members.trim();
+        if !self.learn(session, &batch).await? {
+            self.held = batch;
+            return Ok(());
+        }
         for (position, seen) in batch {
             match seen {
                 Seen::Message { conversation, from, at } => {
@@ -168,39 +184,53 @@ impl Following<'_> {
                     self.message(position, &conversation, &from, at);
                 }
                 Seen::Read(key) => self.read(key, position),
-                Seen::Members { .. } => {}
+                Seen::Created { group, members } => self.members.created(group, members),
+                Seen::Joined { group, user } => self.members.joined(&group, user),
+                Seen::Left { group, user } => self.members.left(&group, &user),
                 Seen::Endpoint { user, endpoint_id, channel } => {
                     self.pending.added.push(Added { user, endpoint_id, channel });
                 }
             }
         }
+        self.seen = self.read;
         Ok(())
     }
 
-    /// Asks for the members of the groups that a batch speaks of.
+    /// Asks for the members of the groups that a batch speaks of; says whether all are known.
     async fn learn(
         &mut self,
         session: &mut PgConnection,
         batch: &[(u64, Seen)],
-    ) -> Result<(), Halt> {
-        let mut groups: Vec<SmolStr> = Vec::new();
-        for (_, seen) in batch {
+    ) -> Result<bool, Halt> {
+        let mut made = BTreeSet::new();
+        // Where each was first heard of in the batch: what it says of members comes on top.
+        let mut first = BTreeMap::new();
+        let mut unknown = BTreeMap::new();
+        let mut through = 0;
+        for (position, seen) in batch {
             match seen {
-                Seen::Message { conversation, .. } if is_group(conversation) => {
-                    groups.push(conversation.clone());
+                Seen::Message { conversation, .. }
+                    if is_group(conversation)
+                        && !self.members.knows(conversation)
+                        && !made.contains(conversation) =>
+                {
+                    let first = *first.entry(conversation).or_insert(*position);
+                    unknown.entry(conversation.clone()).or_insert(first);
+                    through = *position;
                 }
-                Seen::Members { conversation } => self.members.forget(conversation),
+                Seen::Created { group, .. } => drop(made.insert(group)),
+                Seen::Joined { group, .. } | Seen::Left { group, .. } => {
+                    first.entry(group).or_insert(*position);
+                }
                 Seen::Message { .. } | Seen::Read(_) | Seen::Endpoint { .. } => {}
             }
         }
-        if groups.is_empty() {
-            return Ok(());
+        if unknown.is_empty() {
+            return Ok(true);
         }
-        groups.sort_unstable();
-        groups.dedup();
-        let learnt = tokio::time::timeout(FLUSH_DEADLINE, self.members.learn(session, groups));
-        learnt.await.map_err(|_| Failure::TimedOut(FLUSH_DEADLINE))??;
-        Ok(())
+        let learnt = self.members.learn(session, self.follower.shard, unknown, through);
+        let learnt = tokio::time::timeout(FLUSH_DEADLINE, learnt).await;
+        Ok(learnt.map_err(|_| Failure::TimedOut(FLUSH_DEADLINE))??)
     }
 
     fn message(&mut self, position: u64, conversation: &SmolStr, from: &SmolStr, at: Timestamp) {
@@ -230,9 +260,14 @@ impl Following<'_> {
     }
 
     async fn flush(&mut self, session: &mut PgConnection) -> Result<(), Halt> {
+        let shard = self.follower.shard.to_string();
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        metrics::POSITION.with_label_values(&[&shard]).set(number(self.seen));
+        metrics::WINDOWS.with_label_values(&[&shard]).set(number(self.windows.len() as u64));
         let now = self.follower.now();
         // Far behind, the log's own time counts: a reading that comes next in it was in time.
-        let clock = if self.is_level { now } else { self.newest };
+        let is_level = self.is_level && self.held.is_empty();
+        let clock = if is_level { now } else { self.newest };
         self.pending.ended.extend(self.windows.take_ended(clock));
         let settled = self.windows.oldest().map_or(self.seen, |oldest| oldest.saturating_sub(1));
         let to = settled.max(self.checkpoint);
@@ -266,11 +301,6 @@ impl Following<'_> {
         self.written_at = Instant::now();
         Ok(())
     }
-}
-
-/// A channel's readers are not called to it, however many they are.
-fn is_group(conversation: &str) -> bool {
-    conversation.starts_with("g.")
 }
 
 /// Everybody whom a message reaches but who wrote it.

@@ -16,6 +16,8 @@ pub struct Notice {
     pub conversation_id: Option<ConversationId>,
     /// How many wait.
     pub messages: u64,
+    /// Of a group that has one.
+    pub title: Option<String>,
     /// Display names, at most three.
     pub senders: Vec<String>,
     /// The beginning of what was written; `None` if the person does not allow it.

@@ -49,6 +49,8 @@ impl Policy {
 pub enum Reason {
     /// They have an active session on some device.
     Online,
+    /// They have left the group, or were removed from it.
+    NotMember,
     /// They read something of the conversation meanwhile.
     Read,
     /// What they had not read was deleted.
@@ -69,6 +71,7 @@ impl Reason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Online => "online",
+            Self::NotMember => "notMember",
             Self::Read => "read",
             Self::Deleted => "deleted",
             Self::Muted => "muted",

@@ -22,9 +22,11 @@ pub async fn waiting(
     conversation: &ConversationId,
 ) -> Result<Waiting, Failure> {
     let row = sqlx::query(
-        "SELECT coalesce(c.last_seq, 0) AS last_seq, coalesce(m.read_seq, 0) AS read_seq, \
+        "SELECT coalesce(CASE WHEN m.left_position IS NULL THEN c.last_seq ELSE m.left_seq END, 0) \
+         AS last_seq, coalesce(m.read_seq, 0) AS read_seq, \
          (SELECT count(*) FROM messages s WHERE s.conversation_id = $2 AND s.sender_id <> $1 \
-         AND s.conversation_seq > coalesce(m.read_seq, 0) AND s.deleted_at IS NULL) AS unread, \
+         AND s.conversation_seq > coalesce(m.read_seq, 0) AND s.deleted_at IS NULL \
+         AND coalesce(m.visible @> s.conversation_seq, true)) AS unread, \
          t.state, t.due_at FROM (SELECT 1) AS one \
          LEFT JOIN conversations c ON c.conversation_id = $2 \
          LEFT JOIN members m ON m.conversation_id = $2 AND m.user_id = $1 \

@@ -11,7 +11,7 @@ use parley_notifier::{
     config::NotifyConfig,
     dead_letters,
     decider::Decider,
-    deliver::queue::{Outcome, claim, finish},
+    deliver::queue::{Outcome, begin, claim, finish},
     policy::{Target, decide::Facts, timers::Trigger},
     presence::Presence,
     thread::store::Threads,
@@ -148,6 +148,7 @@ fn facts() -> Facts {
         read_seq: 0,
         unread: 20,
         online: false,
+        has_left: false,
         muted: false,
         blocked: false,
         settings: Settings::default(),
@@ -239,7 +240,7 @@ async fn over_a_cap_there_is_one_digest_over_all_conversations() {
 }
 
 #[tokio::test]
-async fn an_sms_that_was_being_sent_is_never_sent_again_and_an_email_is() {
+async fn an_sms_that_was_begun_is_never_sent_again_and_an_email_is() {
     let world = World::new().await;
     world.endpoint("email", "bob@example.com").await;
     world.endpoint("sms", "+4915112300001").await;
@@ -252,7 +253,15 @@ async fn an_sms_that_was_being_sent_is_never_sent_again_and_an_email_is() {
         let again = claim(&world.pool, channel, 10, lease, world.now()).await.unwrap();
         assert!(again.is_empty(), "{channel:?}");
     }
-    // Their process is dead.
+    // Their process is dead, before the SMS was begun.
+    world.clock.advance(i64::try_from(lease.as_millis()).unwrap());
+    let claimed = claim(&world.pool, ChannelKind::Sms, 10, lease, world.now()).await.unwrap();
+    assert_eq!(claimed[0].attempts, 2);
+    let mut late = claimed[0].clone();
+    late.attempts = 1;
+    assert!(!begin(&world.pool, &late).await.unwrap(), "by one that was given up");
+    assert!(begin(&world.pool, &claimed[0]).await.unwrap());
+    // And the next one's afterwards.
     world.clock.advance(i64::try_from(lease.as_millis()).unwrap());
     let sms = claim(&world.pool, ChannelKind::Sms, 10, lease, world.now()).await.unwrap();
     assert!(sms.is_empty());

@@ -25,6 +25,7 @@ pub mod erasure;
 mod failure;
 pub mod holds;
 pub mod load;
+mod metrics;
 pub mod number;
 pub mod queries;
 pub mod rebuild;

@@ -3,6 +3,7 @@
 //! - [`config`]: the environment, read once, every bad variable named.
 //! - [`shutdown`]: soft and hard tokens, and the tasks that must finish.
 //! - [`telemetry`]: logs on standard error.
+//! - [`metrics`]: what Prometheus sees of the process.
 //! - [`clock`]: the time in UTC milliseconds, which tests can set.
 //! - [`exit`]: exit codes.
 //! - [`engines`]: a private nats-server and PostgreSQL, for `parley up` and for tests.
@@ -13,5 +14,6 @@ pub mod clock;
 pub mod config;
 pub mod engines;
 pub mod exit;
+pub mod metrics;
 pub mod shutdown;
 pub mod telemetry;

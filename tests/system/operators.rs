@@ -1,11 +1,12 @@
 //! What operators and analysts run beside a deployment.
 
 use std::process::Output;
+use std::time::Duration;
 
 use parley_domain::Event;
 use serde_json::json;
 
-use crate::harness::{Up, program};
+use crate::harness::{Client, Deployment, Up, eventually, free_address, program};
 
 async fn parley(up: &Up, args: &[&str]) -> Output {
     let mut command = tokio::process::Command::new(program());
@@ -66,4 +67,61 @@ async fn the_log_is_replayed_and_the_views_are_verified_and_rebuilt() {
     assert_eq!(lines(&parley(&up, &["verify"]).await).len(), 1);
     let history = alice.get("/v1/conversations/d.alice.carol/messages").await.expect(200);
     assert_eq!(history["messages"][0]["body"]["text"], "number 3");
+}
+
+#[tokio::test]
+async fn each_service_shows_what_it_counts() {
+    let deployment = Deployment::start_with(&[
+        ("PARLEY_NOTIFY_LINK_SECRET", "a secret for links, for these tests only"),
+        ("PARLEY_NOTIFY_GRACE_SECONDS", "0"),
+    ])
+    .await;
+    let outbox = deployment.dir().join("outbox.jsonl");
+    let outbox = ("PARLEY_NOTIFY_OUTBOX_FILE", outbox.to_str().unwrap());
+    let mut services = Vec::new();
+    for (name, line) in [
+        ("commands", "parley_commands_answered_total{outcome=\"accepted\"} 1"),
+        ("projections", "parley_projections_events_total{shard="),
+        (
+            "notifier",
+            "parley_notifier_decisions_total{decision=\"skipped\",reason=\"noEndpoint\"} 1",
+        ),
+    ] {
+        let listen = free_address().to_string();
+        let variables = [("PARLEY_METRICS_LISTEN", listen.as_str()), outbox];
+        services.push((deployment.service_with(name, &variables).await, listen, line));
+    }
+    let gateway = deployment.gateway().await;
+    let message = json!({"clientMessageId": "c", "body": {"kind": "text", "text": "hi"}});
+    let alice = gateway.client("alice").await;
+    alice.post("/v1/conversations/d.alice.bob/messages", &message).await.expect(202);
+    for (_, listen, line) in &services {
+        let client = Client::anonymous(&format!("http://{listen}"));
+        eventually(line, Duration::from_secs(30), async || {
+            let answer = client.try_get("/metrics").await?;
+            String::from_utf8_lossy(&answer.body).contains(line).then_some(())
+        })
+        .await;
+        assert_eq!(client.get("/healthz").await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_process_with_all_services_shows_what_all_of_them_count() {
+    let up = Up::start().await;
+    let message = json!({"clientMessageId": "c", "body": {"kind": "text", "text": "hi"}});
+    let alice = up.client("alice").await;
+    alice.post("/v1/conversations/d.alice.bob/messages", &message).await.expect(202);
+    eventually("all are there", Duration::from_secs(30), async || {
+        let answer = alice.get("/metrics").await;
+        let text = String::from_utf8_lossy(&answer.body);
+        let all = [
+            "parley_gateway_connections",
+            "parley_commands_owned{shard=\"3\"} 1",
+            "parley_projections_position{shard=",
+            "parley_notifier_position{shard=",
+        ];
+        all.iter().all(|line| text.contains(line)).then_some(())
+    })
+    .await;
 }

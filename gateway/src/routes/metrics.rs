@@ -1,10 +1,11 @@
 //! `GET /metrics`: for Prometheus; on a port of its own if one is configured.
 
 use axum::{extract::State, http::header, response::IntoResponse, routing::get};
+use parley_runtime::metrics::CONTENT_TYPE;
 use serde_json::json;
 
 use super::Endpoint;
-use crate::{error::ApiError, metrics::CONTENT_TYPE, openapi::Operation, state::AppState};
+use crate::{error::ApiError, openapi::Operation, state::AppState};
 
 pub fn endpoint() -> Endpoint {
     let text = json!({"type": "string"});

@@ -41,11 +41,14 @@ fn hostile() -> impl Strategy<Value = String> {
 }
 
 fn notice(senders: Vec<String>, preview: Option<String>, locale: String) -> What {
+    // What is hostile in a name is so in a title.
+    let title = senders.first().cloned();
     What::Digest(Notice {
         notification_id: Uuid::from_u128(7),
         user_id: UserId::parse("bob").unwrap(),
         conversation_id: Some(ConversationId::parse("d.alice.bob").unwrap()),
         messages: 20,
+        title,
         senders,
         preview,
         link: LINK.to_owned(),

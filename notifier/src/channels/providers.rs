@@ -21,12 +21,16 @@ use super::{
     webhook::{self, Message, Webhook},
 };
 use crate::{
-    breaker::{self, Breaker},
+    breaker::{self, Breaker, Room},
+    metrics,
     notice::What,
 };
 
 /// Push services and webhooks have a breaker for each host; this many are remembered.
 const HOSTS: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
+/// The names of providers of which there is one.
+const SMTP: &str = "smtp";
+const SMS: &str = "sms";
 /// Connections kept to each push service and webhook.
 const IDLE_CONNECTIONS: usize = 4;
 
@@ -112,13 +116,13 @@ impl Providers {
                 let email = self.email.as_ref().ok_or_else(|| no_channel(address))?;
                 let letter = Letter::compose(&self.sender, to, what).map_err(failed)?;
                 let send = email.send(&letter, now.to_date_time().into());
-                Box::pin(self.watched("smtp", send)).await
+                Box::pin(self.watched(SMTP, send)).await
             }
             Address::Phone(to) => {
                 let sms = self.sms.as_ref().ok_or_else(|| no_channel(address))?;
                 let body = sms::compose(&self.sender.brand, what).map_err(failed)?;
                 let send = sms.send(to, &body, what.notification_id());
-                Box::pin(self.watched("sms", send)).await
+                Box::pin(self.watched(SMS, send)).await
             }
             Address::WebPush { endpoint, p256dh, auth } => {
                 let web_push = self.web_push.as_ref().ok_or_else(|| no_channel(address))?;
@@ -150,11 +154,13 @@ impl Providers {
             .breakers()
             .get_or_insert_mut(provider.to_owned(), || Breaker::new(settings))
             .admit(Instant::now().into_std());
-        admitted.map_err(|wait| Failed::Retry {
+        admitted.map_err(|after| Failed::Wait {
             reason: "the provider has failed too often and is left alone for a while".to_owned(),
-            after: Some(wait),
+            after,
         })?;
         let outcome = call.await;
+        // A push service's name is its host's, which nobody here has chosen.
+        let channel = provider.split(' ').next().unwrap_or(provider);
         let now = Instant::now().into_std();
         let mut breakers = self.breakers();
         let breaker = breakers.get_or_insert_mut(provider.to_owned(), || Breaker::new(settings));
@@ -170,6 +176,7 @@ impl Providers {
                     Health::Failing => {
                         if breaker.failed(now, failed.after()) {
                             let reason = failed.reason();
+                            metrics::BREAKERS.with_label_values(&[channel]).inc();
                             tracing::warn!(
                                 provider,
                                 reason,
@@ -186,6 +193,16 @@ impl Providers {
 
     fn breakers(&self) -> MutexGuard<'_, LruCache<String, Breaker>> {
         self.breakers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn room(&self, channel: super::ChannelKind) -> Room {
+        let provider = match channel {
+            super::ChannelKind::Email => SMTP,
+            super::ChannelKind::Sms => SMS,
+            super::ChannelKind::WebPush | super::ChannelKind::Webhook => return Room::Any,
+        };
+        let now = Instant::now().into_std();
+        self.breakers().peek(provider).map_or(Room::Any, |breaker| breaker.room(now))
     }
 
     pub fn serves(&self, channel: super::ChannelKind) -> bool {

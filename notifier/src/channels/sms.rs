@@ -197,7 +197,7 @@ impl ChannelError for Error {
         match *self {
             Self::Compose(_) | Self::Country => Failed::GiveUp { reason },
             Self::Number(_) => Failed::EndpointDead { reason },
-            Self::Capped { wait } => Failed::Retry { reason, after: Some(wait) },
+            Self::Capped { wait } => Failed::Wait { reason, after: wait },
             Self::NoAnswer(NoAnswer::Unreachable) => Failed::Retry { reason, after: None },
             Self::NoAnswer(NoAnswer::Lost | NoAnswer::Late) => Failed::Unknown { reason },
             Self::NoAnswer(NoAnswer::Request | NoAnswer::NotPublic) => Failed::GiveUp { reason },

@@ -60,6 +60,8 @@ enum Data<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         conversation_id: Option<&'a ConversationId>,
         messages: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        title: Option<String>,
         senders: Vec<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
         preview: Option<String>,
@@ -110,6 +112,7 @@ impl Message {
                     user_id: &notice.user_id,
                     conversation_id: notice.conversation_id.as_ref(),
                     messages: notice.messages,
+                    title: notice.title.as_deref().map(text::name),
                     senders: notice.senders.iter().take(3).map(|name| text::name(name)).collect(),
                     preview: notice.preview.as_deref().map(text::preview),
                     link: &notice.link,

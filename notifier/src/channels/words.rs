@@ -36,10 +36,16 @@ impl Language {
             (Self::German, 1) => "Neue Nachricht".to_owned(),
             (Self::German, count) => format!("{count} neue Nachrichten"),
         };
-        match (self, self.names(&notice.senders)) {
+        let from = match (self, self.names(&notice.senders)) {
             (_, None) => what,
             (Self::English, Some(names)) => format!("{what} from {names}"),
             (Self::German, Some(names)) => format!("{what} von {names}"),
+        };
+        let title = notice.title.as_deref().map(text::name).filter(|title| !title.is_empty());
+        match (self, title) {
+            (_, None) => from,
+            (Self::English, Some(title)) => format!("{from} in {title}"),
+            (Self::German, Some(title)) => format!("{from} in {title}"),
         }
     }
 
@@ -144,18 +150,35 @@ mod tests {
     use super::*;
 
     fn headline(locale: &str, messages: u64, senders: &[&str]) -> String {
-        Language::of(locale).headline(&Notice {
+        Language::of(locale).headline(&notice(locale, messages, senders))
+    }
+
+    fn notice(locale: &str, messages: u64, senders: &[&str]) -> Notice {
+        Notice {
             notification_id: Uuid::nil(),
             user_id: UserId::parse("bob").unwrap(),
             conversation_id: None,
             messages,
+            title: None,
             senders: senders.iter().map(|&sender| sender.to_owned()).collect(),
             preview: None,
             link: String::new(),
             unsubscribe: String::new(),
             locale: locale.to_owned(),
             at: Timestamp::from_unix_millis(0),
-        })
+        }
+    }
+
+    #[test]
+    fn a_group_is_named_too() {
+        for (locale, title, expected) in [
+            ("en", "Garden\r\ntools", "2 new messages from Alice in Garden tools"),
+            ("de", "Gartengeräte", "2 neue Nachrichten von Alice in Gartengeräte"),
+            ("en", " \n ", "2 new messages from Alice"),
+        ] {
+            let notice = Notice { title: Some(title.to_owned()), ..notice(locale, 2, &["Alice"]) };
+            assert_eq!(Language::of(locale).headline(&notice), expected);
+        }
     }
 
     #[test]

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use parley_domain::{ConversationId, Timestamp, account::Settings};
-use parley_projections::{Failure, number::from_sql};
-use sqlx::{PgConnection, Row, postgres::PgRow, types::Json};
+use parley_projections::Failure;
+use sqlx::{PgConnection, Row, types::Json};
 use time::OffsetDateTime;
 
 use super::timers::Timer;
 use crate::{
     channels::ChannelKind,
     policy::{Capped, Policy, Target, decide::Facts, later},
+    standing::{self, Pair, Standing},
 };
 
 /// The span of the caps.
@@ -21,19 +22,8 @@ const LOCK_CLASS: i32 = i32::from_be_bytes(*b"ParU");
 /// Answers, by thread and by person.
 #[derive(Debug, Default)]
 pub struct Gathered {
-    conversations: BTreeMap<(String, String), Conversation>,
+    conversations: BTreeMap<Pair, Standing>,
     people: BTreeMap<String, Person>,
-}
-
-/// A conversation as one person has it; or all of theirs.
-#[derive(Debug, Clone, Default)]
-struct Conversation {
-    last_seq: u64,
-    last_at: Option<Timestamp>,
-    read_seq: u64,
-    unread: u64,
-    muted: bool,
-    blocked: bool,
 }
 
 #[derive(Debug, Default)]
@@ -62,8 +52,11 @@ pub async fn gather(
     for user in &users {
         gathered.people.insert((*user).to_owned(), Person::default());
     }
-    conversations(connection, timers, now, &mut gathered).await?;
-    over_all(connection, timers, now, &mut gathered).await?;
+    let (over_all_of, of_one): (Vec<&Timer>, Vec<&Timer>) =
+        timers.iter().partition(|timer| timer.over_all().is_some());
+    let pairs = of_one.iter().map(|timer| (timer.user.as_str(), timer.conversation.as_str()));
+    gathered.conversations = standing::of(connection, pairs, now).await?;
+    over_all(connection, &over_all_of, now, &mut gathered).await?;
     people(connection, &users, &mut gathered).await?;
     told(connection, &users, policy, now, &mut gathered).await?;
     Ok(gathered)
@@ -82,76 +75,20 @@ async fn lock_people(connection: &mut PgConnection, users: &[&str]) -> Result<()
     Ok(())
 }
 
-/// What there is to know of `c`, a conversation, for `m`, the row of its member; at the time `$1`.
-macro_rules! columns {
-    () => {
-        "coalesce(c.last_seq, 0) AS last_seq, c.last_message_at, coalesce(m.read_seq, 0) AS read_seq, \
-         GREATEST(coalesce(c.last_seq - m.read_seq, 0), 0) - (SELECT count(*) FROM messages gone \
-         WHERE gone.conversation_id = c.conversation_id AND gone.conversation_seq > m.read_seq \
-         AND gone.deleted_at IS NOT NULL) AS unread, \
-         coalesce(k.muted AND (k.muted_until IS NULL OR k.muted_until > $1), false) AS muted, \
-         coalesce(cardinality(c.blocked_by), 0) > 0 AS blocked "
-    };
-}
-
-async fn conversations(
-    connection: &mut PgConnection,
-    timers: &[Timer],
-    now: Timestamp,
-    gathered: &mut Gathered,
-) -> Result<(), Failure> {
-    let timers = || timers.iter().filter(|timer| timer.over_all().is_none());
-    let users: Vec<&str> = timers().map(|timer| timer.user.as_str()).collect();
-    let ids: Vec<&str> = timers().map(|timer| timer.conversation.as_str()).collect();
-    let rows = sqlx::query(concat!(
-        "SELECT a.user_id, a.conversation_id, ",
-        columns!(),
-        "FROM UNNEST($2::text[], $3::text[]) AS a (user_id, conversation_id) \
-         LEFT JOIN conversations c ON c.conversation_id = a.conversation_id \
-         LEFT JOIN members m ON m.conversation_id = a.conversation_id AND m.user_id = a.user_id \
-         LEFT JOIN conversation_marks k \
-         ON k.conversation_id = a.conversation_id AND k.user_id = a.user_id",
-    ))
-    .bind(now.to_date_time())
-    .bind(users)
-    .bind(ids)
-    .fetch_all(connection)
-    .await?;
-    for row in rows {
-        let key = (row.try_get("user_id")?, row.try_get("conversation_id")?);
-        gathered.conversations.insert(key, conversation(&row)?);
-    }
-    Ok(())
-}
-
 /// For the digests over all conversations: the sum of what waits anywhere and may be told.
 async fn over_all(
     connection: &mut PgConnection,
-    timers: &[Timer],
+    timers: &[&Timer],
     now: Timestamp,
     gathered: &mut Gathered,
 ) -> Result<(), Failure> {
-    let timers: Vec<&Timer> = timers.iter().filter(|timer| timer.over_all().is_some()).collect();
     if timers.is_empty() {
         return Ok(());
     }
     let users: Vec<&str> = timers.iter().map(|timer| timer.user.as_str()).collect();
-    let rows = sqlx::query(concat!(
-        "SELECT m.user_id, ",
-        columns!(),
-        "FROM members m JOIN conversations c ON c.conversation_id = m.conversation_id \
-         LEFT JOIN conversation_marks k \
-         ON k.conversation_id = m.conversation_id AND k.user_id = m.user_id \
-         WHERE m.user_id = ANY($2) AND m.read_seq < c.last_seq",
-    ))
-    .bind(now.to_date_time())
-    .bind(users)
-    .fetch_all(connection)
-    .await?;
-    let mut sums: BTreeMap<String, Conversation> = BTreeMap::new();
-    for row in rows {
-        let one = conversation(&row)?;
-        let all = sums.entry(row.try_get("user_id")?).or_default();
+    let mut sums: BTreeMap<String, Standing> = BTreeMap::new();
+    for (user, one) in standing::waiting(connection, &users, now).await? {
+        let all = sums.entry(user).or_default();
         if !one.muted && !one.blocked {
             all.unread += one.unread;
             let millis = one.last_at.and_then(|at| u64::try_from(at.unix_millis()).ok());
@@ -159,23 +96,11 @@ async fn over_all(
         }
     }
     for timer in timers {
-        let key = (timer.user.clone(), timer.conversation.clone());
+        let pair = (timer.user.clone(), timer.conversation.clone());
         let all = sums.get(&timer.user).cloned().unwrap_or_default();
-        gathered.conversations.insert(key, all);
+        gathered.conversations.insert(pair, all);
     }
     Ok(())
-}
-
-fn conversation(row: &PgRow) -> Result<Conversation, Failure> {
-    let last_at: Option<OffsetDateTime> = row.try_get("last_message_at")?;
-    Ok(Conversation {
-        last_seq: from_sql(row.try_get("last_seq")?)?,
-        last_at: last_at.map(Timestamp::from),
-        read_seq: from_sql(row.try_get("read_seq")?)?,
-        unread: from_sql(row.try_get::<i64, _>("unread")?.max(0))?,
-        muted: row.try_get("muted")?,
-        blocked: row.try_get("blocked")?,
-    })
 }
 
 async fn people(
@@ -282,6 +207,7 @@ impl Gathered {
             read_seq: known.read_seq,
             unread: known.unread,
             online,
+            has_left: known.has_left,
             muted: known.muted,
             blocked: known.blocked,
             settings: person.settings.clone(),

@@ -13,6 +13,12 @@ use crate::{
     channels::{Address, Endpoint},
     links::Links,
     notice::{Close, Notice, Proof, Verify, What},
+    policy::{
+        Reason, Target,
+        decide::{self, Against, Facts},
+        timers::Trigger,
+    },
+    standing::{self, Standing},
 };
 
 /// Senders that are named.
@@ -35,6 +41,11 @@ pub enum Composed {
     Ready(Endpoint, Box<What>),
     /// The views are behind.
     NotYet,
+    /// They do not want to be told before.
+    Later {
+        until: Timestamp,
+        reason: &'static str,
+    },
     /// There is nothing to send, and why.
     Gone(&'static str),
 }
@@ -69,9 +80,58 @@ impl Composer {
                 conversation_id: conversation(delivery),
                 at: delivery.created_at,
             }),
-            Sort::Digest => What::Digest(self.digest(delivery, settings, now).await?),
+            Sort::Digest => match self.against(delivery, &settings, now).await? {
+                Some(Against::Skip(reason)) => return Ok(Composed::Gone(reason.as_str())),
+                Some(Against::Defer(until)) => {
+                    return Ok(Composed::Later { until, reason: Reason::QuietHours.as_str() });
+                }
+                None => What::Digest(self.digest(delivery, settings, now).await?),
+            },
         };
         Ok(Composed::Ready(endpoint, Box::new(what)))
+    }
+
+    /// What has come up since it was decided on, perhaps while its provider was down: they have
+    /// read, or do not want to be told any more, or not now.
+    async fn against(
+        &self,
+        delivery: &Delivery,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Result<Option<Against>, Failure> {
+        let pair = (delivery.user_id.as_str(), delivery.conversation.as_str());
+        let conversation = conversation(delivery);
+        let standing = if conversation.is_some() {
+            let mut connection = self.pool.acquire().await?;
+            let known = standing::of(&mut connection, std::iter::once(pair), now).await?;
+            known.into_values().next().unwrap_or_default()
+        } else {
+            // Over all of them: what is read or muted by now is not counted again.
+            Standing {
+                last_seq: delivery.messages,
+                unread: delivery.messages,
+                ..Standing::default()
+            }
+        };
+        let target =
+            Target { channel: delivery.channel, endpoint_id: delivery.endpoint_id.clone() };
+        let facts = Facts {
+            trigger: Trigger::Open,
+            thread_id: format!("{} {}", pair.0, pair.1),
+            conversation,
+            last_seq: standing.last_seq,
+            last_at: standing.last_at,
+            read_seq: standing.read_seq,
+            unread: standing.unread,
+            online: false,
+            has_left: standing.has_left,
+            muted: standing.muted,
+            blocked: standing.blocked,
+            settings: settings.clone(),
+            endpoints: vec![target],
+            full: Vec::new(),
+        };
+        Ok(decide::against(&facts, now))
     }
 
     /// The endpoint, unless it was removed or is known to be dead, and whether it is verified.
@@ -147,6 +207,10 @@ impl Composer {
             Some(id) => self.conversation(delivery, id).await?,
             None => (self.senders_anywhere(delivery).await?, None),
         };
+        let title = match &conversation_id {
+            Some(id) => self.title(id).await?,
+            None => None,
+        };
         let link = self.links.conversation(conversation_id.as_ref());
         let unsubscribe = self.links.unsubscribe(
             &delivery.user_id,
@@ -159,6 +223,7 @@ impl Composer {
             user_id: delivery.user_id.clone(),
             conversation_id,
             messages: delivery.messages,
+            title,
             senders,
             preview: newest.filter(|_| quotes).as_ref().and_then(preview_of),
             link,
@@ -200,6 +265,15 @@ impl Composer {
         Ok((senders, newest))
     }
 
+    async fn title(&self, id: &ConversationId) -> Result<Option<String>, Failure> {
+        let title: Option<Option<String>> =
+            sqlx::query_scalar("SELECT title FROM conversations WHERE conversation_id = $1")
+                .bind(id.as_str())
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(title.flatten())
+    }
+
     /// Who has written last in those of their conversations where something waits.
     async fn senders_anywhere(&self, delivery: &Delivery) -> Result<Vec<String>, Failure> {
         let senders = sqlx::query_scalar(
@@ -207,6 +281,7 @@ impl Composer {
              JOIN conversations c ON c.conversation_id = m.conversation_id \
              JOIN messages s ON s.conversation_id = m.conversation_id AND s.conversation_seq = c.last_seq \
              WHERE m.user_id = $1 AND m.read_seq < c.last_seq AND s.sender_id <> $1 \
+             AND m.left_position IS NULL AND c.kind <> 'channel' \
              GROUP BY s.sender_id ORDER BY max(s.created_at) DESC LIMIT $2",
         )
         .bind(delivery.user_id.as_str())

@@ -71,8 +71,22 @@ pub enum Outcome {
     },
 }
 
-/// Takes deliveries that are due, for as long as `lease`. An SMS whose process has died meanwhile is
-/// not among them.
+impl Outcome {
+    /// One word, for those who count.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Again { counts: true, .. } => "again",
+            Self::Again { counts: false, .. } => "waits",
+            Self::Cancelled(_) => "cancelled",
+            Self::Unknown(_) => "unknown",
+            Self::Dead { .. } => "dead",
+        }
+    }
+}
+
+/// Takes deliveries that are due, for as long as `lease`. An SMS whose process has died after it had
+/// begun to send it is not among them.
 ///
 /// # Errors
 /// If PostgreSQL does not answer.
@@ -87,7 +101,7 @@ pub async fn claim(
         sqlx::query(
             "UPDATE notification_deliveries SET state = 'unknown', updated_at = $2, \
              reason = 'its process died while it was sent' \
-             WHERE channel = $1 AND state = 'sending' AND next_at <= $2",
+             WHERE channel = $1 AND state = 'sending' AND begun AND next_at <= $2",
         )
         .bind(channel.as_str())
         .bind(now.to_date_time())
@@ -96,10 +110,10 @@ pub async fn claim(
     }
     let rows = sqlx::query(
         "UPDATE notification_deliveries d SET state = 'sending', attempts = attempts + 1, \
-         next_at = $3, updated_at = $2 WHERE delivery_id IN (\
+         begun = false, next_at = $3, updated_at = $2 WHERE delivery_id IN (\
          SELECT delivery_id FROM notification_deliveries \
          WHERE channel = $1 AND next_at <= $2 AND state IN ('pending', 'sending') \
-         AND (state = 'pending' OR channel <> 'sms') \
+         AND (state = 'pending' OR channel <> 'sms' OR NOT begun) \
          ORDER BY next_at LIMIT $4 FOR UPDATE SKIP LOCKED) RETURNING d.*",
     )
     .bind(channel.as_str())
@@ -109,6 +123,23 @@ pub async fn claim(
     .fetch_all(pool)
     .await?;
     rows.iter().map(delivery).collect()
+}
+
+/// Marks that the provider is about to be asked. Says whether it may be: not if the delivery is not
+/// this process's any more, because it took too long.
+///
+/// # Errors
+/// If PostgreSQL does not answer.
+pub async fn begin(pool: &PgPool, delivery: &Delivery) -> Result<bool, Failure> {
+    let begun = sqlx::query(
+        "UPDATE notification_deliveries SET begun = true \
+         WHERE delivery_id = $1 AND attempts = $2 AND state = 'sending'",
+    )
+    .bind(delivery.delivery_id)
+    .bind(i32::try_from(delivery.attempts).unwrap_or(i32::MAX))
+    .execute(pool)
+    .await?;
+    Ok(begun.rows_affected() == 1)
 }
 
 fn delivery(row: &PgRow) -> Result<Delivery, Failure> {

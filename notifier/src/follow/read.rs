@@ -18,9 +18,18 @@ pub enum Seen {
         at: Timestamp,
     },
     Read(Key),
-    /// Who is in a conversation has changed.
-    Members {
-        conversation: SmolStr,
+    /// A group was made.
+    Created {
+        group: SmolStr,
+        members: Vec<SmolStr>,
+    },
+    Joined {
+        group: SmolStr,
+        user: SmolStr,
+    },
+    Left {
+        group: SmolStr,
+        user: SmolStr,
     },
     /// An address that is to be verified.
     Endpoint {
@@ -39,10 +48,16 @@ struct Envelope<'a> {
     data: &'a RawValue,
 }
 
+/// Whom an event is about: whose cursor moved, who came or went.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Moved {
+struct Who {
     user_id: SmolStr,
+}
+
+#[derive(Deserialize)]
+struct Created {
+    members: Vec<Who>,
 }
 
 #[derive(Deserialize)]
@@ -62,16 +77,23 @@ pub fn read(message: &LogMessage) -> Option<Seen> {
     match subject {
         Subject::Conversation(id) => {
             let conversation = SmolStr::from(id);
+            let who = || serde_json::from_str::<Who>(envelope.data.get()).ok();
             match envelope.r#type {
                 "message.sent" => {
                     Some(Seen::Message { conversation, from: envelope.actor, at: envelope.time })
                 }
-                "cursor.read" => {
-                    let Moved { user_id } = serde_json::from_str(envelope.data.get()).ok()?;
-                    Some(Seen::Read(Key { user: user_id, conversation }))
+                "cursor.read" => Some(Seen::Read(Key { user: who()?.user_id, conversation })),
+                // A channel's readers are not called to it, however many they are.
+                "conversation.created" if is_group(&conversation) => {
+                    let Created { members } = serde_json::from_str(envelope.data.get()).ok()?;
+                    let members = members.into_iter().map(|who| who.user_id).collect();
+                    Some(Seen::Created { group: conversation, members })
                 }
-                "conversation.created" | "member.added" | "member.removed" | "member.left" => {
-                    Some(Seen::Members { conversation })
+                "member.added" if is_group(&conversation) => {
+                    Some(Seen::Joined { group: conversation, user: who()?.user_id })
+                }
+                "member.removed" | "member.left" if is_group(&conversation) => {
+                    Some(Seen::Left { group: conversation, user: who()?.user_id })
                 }
                 _ => None,
             }
@@ -89,11 +111,18 @@ pub fn read(message: &LogMessage) -> Option<Seen> {
     }
 }
 
+/// Whether its members have to be known.
+pub fn is_group(conversation: &str) -> bool {
+    conversation.starts_with("g.")
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+
+    const GROUP: &str = "g.0193a0c4-0000-7000-8000-000000000001";
 
     fn seen(subject: &str, r#type: &str, data: &Value) -> Option<Seen> {
         let event = json!({
@@ -124,6 +153,21 @@ mod tests {
             Some(Seen::Endpoint { user, endpoint_id, channel: ChannelKind::Email })
         );
         assert_eq!(seen("a.alice", "endpoint.added", &added("verified")), None);
+        let (group, user) = (SmolStr::new(GROUP), SmolStr::new("bob"));
+        let members = json!({"members": [{"userId": "alice", "role": "owner"}, {"userId": "bob"}]});
+        let created =
+            Seen::Created { group: group.clone(), members: vec!["alice".into(), "bob".into()] };
+        assert_eq!(seen(GROUP, "conversation.created", &members), Some(created));
+        let who = json!({"userId": "bob", "lastSeq": 4, "memberCount": 3});
+        assert_eq!(
+            seen(GROUP, "member.added", &who),
+            Some(Seen::Joined { group: group.clone(), user: user.clone() })
+        );
+        for r#type in ["member.removed", "member.left"] {
+            let left = Seen::Left { group: group.clone(), user: user.clone() };
+            assert_eq!(seen(GROUP, r#type, &who), Some(left));
+        }
+        assert_eq!(seen(&GROUP.replace("g.", "c."), "member.added", &who), None);
         assert_eq!(seen("d.alice.bob", "reaction.added", &json!({})), None);
         assert_eq!(seen("d.alice.bob", "cursor.read", &json!({})), None);
         assert_eq!(seen("a.alice", "message.sent", &message), None);

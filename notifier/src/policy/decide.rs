@@ -31,6 +31,8 @@ pub struct Facts {
     /// Messages of others behind it that are not deleted.
     pub unread: u64,
     pub online: bool,
+    /// Of a group: whether they have left it.
+    pub has_left: bool,
     pub muted: bool,
     pub blocked: bool,
     pub settings: Settings,
@@ -81,7 +83,7 @@ impl NotificationThread {
         if let Some(wait) = self.too_early(facts, policy, at) {
             return Decision::Wait(wait);
         }
-        match self.reason_against(facts, at) {
+        match against(facts, at) {
             Some(Against::Skip(reason)) => self.skip(reason, facts, policy, at),
             Some(Against::Defer(until)) => self.defer(until, facts, at),
             None => self.tell(facts, policy, at),
@@ -101,41 +103,12 @@ impl NotificationThread {
         None
     }
 
-    fn reason_against(&self, facts: &Facts, at: Timestamp) -> Option<Against> {
-        let skip = |reason| Some(Against::Skip(reason));
-        if facts.online {
-            return skip(Reason::Online);
-        }
-        if facts.unread == 0 || facts.read_seq >= facts.last_seq {
-            let all_read = facts.read_seq >= facts.last_seq || facts.conversation.is_none();
-            return skip(if all_read { Reason::Read } else { Reason::Deleted });
-        }
-        if facts.muted {
-            return skip(Reason::Muted);
-        }
-        if facts.blocked {
-            return skip(Reason::Blocked);
-        }
-        let settings = &facts.settings;
-        let hours = settings.quiet_hours.as_ref();
-        if let Some(until) = hours.and_then(|hours| quiet::end(hours, at, &settings.time_zone)) {
-            return Some(Against::Defer(until));
-        }
-        if facts.endpoints.is_empty() {
-            return skip(Reason::NoEndpoint);
-        }
-        let mut wanted = facts.wanted().peekable();
-        if wanted.peek().is_none() {
-            return skip(Reason::Preferences);
-        }
-        wanted.all(|target| facts.cap(target).is_some()).then_some(Against::Skip(Reason::Capped))
-    }
-
     fn skip(&self, reason: Reason, facts: &Facts, policy: &Policy, at: Timestamp) -> Decision {
         // A reading settles what it read; the rest waits for the next message.
         let through_seq = match reason {
             Reason::Read => facts.read_seq,
             Reason::Online
+            | Reason::NotMember
             | Reason::Deleted
             | Reason::Muted
             | Reason::Blocked
@@ -192,9 +165,46 @@ impl NotificationThread {
     }
 }
 
-enum Against {
+/// What is against telling somebody now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Against {
     Skip(Reason),
+    /// Until then.
     Defer(Timestamp),
+}
+
+/// What is against telling somebody now, if anything is.
+pub fn against(facts: &Facts, at: Timestamp) -> Option<Against> {
+    let skip = |reason| Some(Against::Skip(reason));
+    if facts.online {
+        return skip(Reason::Online);
+    }
+    if facts.has_left {
+        return skip(Reason::NotMember);
+    }
+    if facts.unread == 0 || facts.read_seq >= facts.last_seq {
+        let all_read = facts.read_seq >= facts.last_seq || facts.conversation.is_none();
+        return skip(if all_read { Reason::Read } else { Reason::Deleted });
+    }
+    if facts.muted {
+        return skip(Reason::Muted);
+    }
+    if facts.blocked {
+        return skip(Reason::Blocked);
+    }
+    let settings = &facts.settings;
+    let hours = settings.quiet_hours.as_ref();
+    if let Some(until) = hours.and_then(|hours| quiet::end(hours, at, &settings.time_zone)) {
+        return Some(Against::Defer(until));
+    }
+    if facts.endpoints.is_empty() {
+        return skip(Reason::NoEndpoint);
+    }
+    let mut wanted = facts.wanted().peekable();
+    if wanted.peek().is_none() {
+        return skip(Reason::Preferences);
+    }
+    wanted.all(|target| facts.cap(target).is_some()).then_some(Against::Skip(Reason::Capped))
 }
 
 impl Facts {

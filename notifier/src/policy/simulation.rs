@@ -214,6 +214,7 @@ impl World {
             read_seq: person.read_seq,
             unread: last_seq - person.read_seq,
             online: person.online,
+            has_left: false,
             muted: person.muted,
             blocked: false,
             settings: Settings::default(),

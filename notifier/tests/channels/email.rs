@@ -138,6 +138,7 @@ async fn the_servers_answers_are_told_apart() {
 pub fn kind(failed: &Failed) -> &'static str {
     match failed {
         Failed::Retry { .. } => "Retry",
+        Failed::Wait { .. } => "Wait",
         Failed::GiveUp { .. } => "GiveUp",
         Failed::EndpointDead { .. } => "EndpointDead",
         Failed::Unknown { .. } => "Unknown",

@@ -165,7 +165,7 @@ async fn numbers_close_together_have_a_cap() {
         channels.send(&to(&format!("+49151123450{last:02}")), &digest(1)).await.unwrap();
     }
     let failed = channels.send(&to("+4915112345099"), &digest(1)).await.unwrap_err();
-    assert_eq!(kind(&failed), "Retry");
+    assert_eq!(kind(&failed), "Wait");
     assert!(failed.after().is_some_and(|wait| wait.as_secs() > 3_500), "{failed:?}");
     channels.send(&to("+4915112346099"), &digest(1)).await.unwrap();
     assert_eq!(server.seen().len(), 4);

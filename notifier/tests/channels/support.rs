@@ -55,6 +55,7 @@ pub fn notice(id: u128) -> Notice {
         user_id: bob(),
         conversation_id: Some(talk()),
         messages: 20,
+        title: None,
         senders: vec!["Alice".to_owned()],
         preview: Some("Is the bike still there?".to_owned()),
         link: "https://chat.example/#/c/d.alice.bob".to_owned(),

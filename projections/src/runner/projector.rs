@@ -7,6 +7,7 @@ use parley_nats::{
     tail::{LogMessage, Tail, TailOptions},
 };
 use sqlx::PgConnection;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -15,6 +16,7 @@ use crate::{
     checkpoint,
     elected::{self, Halt, LOG_DEADLINE, SIGN_OF_LIFE_INTERVAL, Work},
     failure::within,
+    metrics,
     response_times::Waiting,
 };
 
@@ -77,9 +79,18 @@ impl Projector {
         batch: &[LogMessage],
     ) -> Result<u64, Halt> {
         let shard = self.shard;
+        let begun = Instant::now();
         let applied = apply(session, shard, position, batch);
         match tokio::time::timeout(APPLY_DEADLINE, applied).await {
             Ok(Ok(applied)) => {
+                let label = shard.to_string();
+                let seconds = begun.elapsed().as_secs_f64();
+                metrics::BATCH_SECONDS.with_label_values(&[&label]).observe(seconds);
+                metrics::EVENTS.with_label_values(&[&label]).inc_by(batch.len() as u64);
+                let dead = applied.dead_letters.len() as u64;
+                metrics::DEAD_LETTERS.with_label_values(&[&label]).inc_by(dead);
+                let position = i64::try_from(applied.checkpoint).unwrap_or(i64::MAX);
+                metrics::POSITION.with_label_values(&[&label]).set(position);
                 if let Some(waiting) = &self.waiting {
                     waiting.wrote(applied.writers);
                 }

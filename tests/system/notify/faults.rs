@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -176,24 +177,37 @@ impl Provider {
     }
 }
 
+/// People of the outage, and how long it goes on: 10,000 and 600 s for the long run.
+fn outage() -> (usize, Duration) {
+    let number = |name: &str, default| {
+        let text = std::env::var(name).ok();
+        text.and_then(|text| text.parse().ok()).unwrap_or(default)
+    };
+    let people = number("PARLEY_TEST_OUTAGE_PEOPLE", 60);
+    (people, Duration::from_secs(number("PARLEY_TEST_OUTAGE_SECONDS", 6) as u64))
+}
+
+/// People who get their endpoint and their message at once, while an outage is prepared.
+const AT_ONCE: usize = 16;
+
 #[tokio::test]
 async fn a_provider_that_is_down_is_not_hammered_and_everybody_is_told_or_named_afterwards() {
-    const PEOPLE: usize = 60;
+    let (people, down) = outage();
     let provider = Provider::start().await;
     let deployment = Deployment::start_with(&[
         LINK_SECRET,
         ("PARLEY_NOTIFY_GRACE_SECONDS", "1"),
+        // As by default, but for the first seconds: an outage of some seconds has to be over soon.
         ("PARLEY_NOTIFY_RETRY_FIRST_MILLIS", "500"),
-        ("PARLEY_NOTIFY_RETRY_MOST_MILLIS", "2000"),
-        ("PARLEY_NOTIFY_RETRY_ATTEMPTS", "100"),
         ("PARLEY_NOTIFY_BREAKER_OPEN_MILLIS", "500"),
-        ("PARLEY_NOTIFY_BREAKER_OPEN_MAX_MILLIS", "1000"),
+        ("PARLEY_NOTIFY_BREAKER_OPEN_MAX_MILLIS", "10000"),
         ("PARLEY_SMS_URL", &provider.url),
         ("PARLEY_SMS_ACCOUNT", "AC1"),
         ("PARLEY_SMS_TOKEN", "token"),
         ("PARLEY_SMS_FROM", "+4915112300000"),
         ("PARLEY_SMS_COUNTRIES", "DE"),
-        ("PARLEY_SMS_BLOCK_PER_HOUR", "100000"),
+        ("PARLEY_SMS_BLOCK_PER_HOUR", "1000000"),
+        ("PARLEY_SMS_COUNTRY_PER_HOUR", "1000000"),
     ])
     .await;
     let _commands = deployment.service("commands").await;
@@ -201,44 +215,72 @@ async fn a_provider_that_is_down_is_not_hammered_and_everybody_is_told_or_named_
     let gateway = deployment.gateway().await;
     let notifier = deployment.service("notifier").await;
     let alice = gateway.client("alice").await;
-    for n in 0..PEOPLE {
-        let client = gateway.client(&format!("bob{n:02}")).await;
-        let sms = json!({"channel": "sms", "address": phone(n)});
-        client.post("/v1/notification-endpoints", &sms).await.expect(201);
-        say(&alice, &format!("d.alice.bob{n:02}"), "hello").await;
-    }
     let pool = deployment.pool().await;
-    let states = async || -> BTreeMap<String, i64> {
+    let states = async || -> BTreeMap<String, usize> {
         let rows: Vec<(String, i64)> =
             sqlx::query_as("SELECT state, count(*) FROM notification_deliveries GROUP BY state")
                 .fetch_all(&pool)
                 .await
                 .unwrap();
-        rows.into_iter().collect()
+        rows.into_iter().map(|(state, count)| (state, usize::try_from(count).unwrap())).collect()
     };
-    eventually("all are decided", SOON, async || {
-        let states = states().await;
-        (states.values().sum::<i64>() == i64::try_from(PEOPLE).unwrap()).then_some(())
+    let pid = notifier.program().pid();
+    let before = resident_bytes(pid);
+    let writing = futures_util::stream::iter(0..people).for_each_concurrent(AT_ONCE, async |n| {
+        let client = gateway.client(&format!("bob{n:05}")).await;
+        let sms = json!({"channel": "sms", "address": phone(n)});
+        client.post("/v1/notification-endpoints", &sms).await.expect(201);
+        say(&alice, &format!("d.alice.bob{n:05}"), "hello").await;
+    });
+    writing.await;
+    eventually("all are decided", SOON + Duration::from_millis(10) * people as u32, async || {
+        (states().await.values().sum::<usize>() == people).then_some(())
     })
     .await;
-    let (asked, cpu) =
-        (provider.asked.load(Ordering::Relaxed), cpu_seconds(notifier.program().pid()));
-    let down = duration() / 2;
-    tokio::time::sleep(down).await;
+    let (asked, cpu) = (provider.asked.load(Ordering::Relaxed), cpu_seconds(pid));
+    let (end, mut most) = (Instant::now() + down, 0);
+    while Instant::now() < end {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        most = most.max(resident_bytes(pid));
+    }
     let asked = provider.asked.load(Ordering::Relaxed) - asked;
-    let cpu = cpu_seconds(notifier.program().pid()) - cpu;
-    println!("{asked} requests and {cpu} CPU seconds while it was down for {down:?}");
+    let cpu = cpu_seconds(pid) - cpu;
+    println!(
+        "{people} people, down for {down:?}: {asked} requests and {cpu:.2} CPU seconds meanwhile; \
+         resident {} KiB before, at most {} KiB",
+        before / 1024,
+        most / 1024
+    );
     // The breaker lets one through now and then.
     assert!(asked <= 4 + 4 * usize::try_from(down.as_secs()).unwrap(), "{asked} in {down:?}");
     assert!(cpu < down.as_secs_f64() / 2.0, "{cpu} CPU seconds in {down:?}");
+    assert!(most < before + (64 << 20), "from {before} to {most} bytes");
     assert_eq!(states().await.get("sent"), None);
 
     provider.up.store(true, Ordering::Relaxed);
-    eventually("all are told", Duration::from_secs(60), async || {
-        (states().await.get("sent") == Some(&i64::try_from(PEOPLE).unwrap())).then_some(())
+    let up = Instant::now();
+    let ended = eventually("all are told, or named", Duration::from_secs(300), async || {
+        let states = states().await;
+        let over = |state| states.get(state).copied().unwrap_or_default();
+        (over("sent") + over("dead") == people).then_some(states)
     })
     .await;
-    assert_eq!(provider.sent.load(Ordering::Relaxed), PEOPLE);
+    println!("{ended:?} after {:?}", up.elapsed());
+    // Only those that were used to try whether it was back may have run out of attempts.
+    let dead = ended.get("dead").copied().unwrap_or_default();
+    assert!(dead <= asked / 12, "{ended:?}");
+    assert_eq!(provider.sent.load(Ordering::Relaxed), people - dead);
+    let (_, letters) = dead_letters(&deployment, &["list"]).await;
+    assert_eq!(letters.lines().count(), dead);
+}
+
+/// What `parley dead-letters …` answers, and prints.
+async fn dead_letters(deployment: &Deployment, args: &[&str]) -> (Option<i32>, String) {
+    let mut command = tokio::process::Command::new(program());
+    command.arg("dead-letters").args(args);
+    let output = command.env("PARLEY_DATABASE_URL", deployment.postgres.url()).output().await;
+    let output = output.unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
 }
 
 #[tokio::test]
@@ -263,13 +305,7 @@ async fn what_is_given_up_is_a_dead_letter_until_somebody_looks() {
     let gateway = deployment.gateway().await;
     let _notifier = deployment.service("notifier").await;
     let alice = gateway.client("alice").await;
-    let url = deployment.postgres.url();
-    let dead_letters = async |args: &[&str]| {
-        let mut command = tokio::process::Command::new(program());
-        command.arg("dead-letters").args(args).env("PARLEY_DATABASE_URL", &url);
-        let output = command.output().await.unwrap();
-        (output.status.code(), String::from_utf8(output.stdout).unwrap())
-    };
+    let dead_letters = async |args: &[&str]| dead_letters(&deployment, args).await;
     let listed = async |count: usize| {
         eventually("the dead letters", SOON, async || {
             let (code, list) = dead_letters(&["list"]).await;
@@ -298,6 +334,12 @@ async fn what_is_given_up_is_a_dead_letter_until_somebody_looks() {
         (provider.sent.load(Ordering::Relaxed) == 1).then_some(())
     })
     .await;
+}
+
+/// Of a process, what it has in memory.
+fn resident_bytes(pid: i32) -> usize {
+    let pages = std::fs::read_to_string(format!("/proc/{pid}/statm")).unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
 }
 
 /// Of a process, its user and system time; Linux counts in hundredths.

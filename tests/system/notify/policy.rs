@@ -6,7 +6,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use super::{SOON, add_email, items, say};
-use crate::harness::{Client, Up, eventually, program};
+use crate::harness::{Client, Deployment, Up, eventually, program};
 
 const QUICK: [(&str, &str); 2] =
     [("PARLEY_NOTIFY_GRACE_SECONDS", "5"), ("PARLEY_NOTIFY_COOLDOWN_SECONDS", "3600")];
@@ -41,7 +41,7 @@ async fn twenty_messages_are_one_email_and_whoever_should_not_be_told_is_not() {
     let outbox = up.data().join("outbox.jsonl");
     let alice = up.client("alice").await;
     let mut people = std::collections::BTreeMap::new();
-    for name in ["bob", "reader", "here", "muter", "sleeper", "off", "nowhere"] {
+    for name in ["bob", "reader", "here", "muter", "blocker", "sleeper", "off", "nowhere"] {
         let client = up.client(name).await;
         if name != "nowhere" {
             add_email(&client, name).await;
@@ -70,6 +70,10 @@ async fn twenty_messages_are_one_email_and_whoever_should_not_be_told_is_not() {
             let read = json!({"deviceId": "phone", "readThroughSeq": 1});
             person.post("/v1/conversations/d.alice.reader/read-cursors", &read).await.expect(200);
         }
+        if *name == "blocker" {
+            let path = "/v1/conversations/d.alice.blocker/block";
+            person.request(Method::PUT, path, None).await.expect(200);
+        }
     });
     futures_util::future::join_all(writing).await;
 
@@ -80,6 +84,7 @@ async fn twenty_messages_are_one_email_and_whoever_should_not_be_told_is_not() {
         ("reader", "d.alice.reader", "skipped", "read"),
         ("here", "d.alice.here", "skipped", "online"),
         ("muter", "d.alice.muter", "skipped", "muted"),
+        ("blocker", "d.alice.blocker", "skipped", "blocked"),
         ("sleeper", "d.alice.sleeper", "deferred", "quietHours"),
         ("off", "d.alice.off", "skipped", "preferences"),
         ("nowhere", "d.alice.nowhere", "skipped", "noEndpoint"),
@@ -138,6 +143,65 @@ async fn twenty_messages_are_one_email_and_whoever_should_not_be_told_is_not() {
 }
 
 #[tokio::test]
+async fn each_member_of_a_group_is_told_for_themselves() {
+    let up = Up::start_with(&[], &QUICK).await;
+    let outbox = up.data().join("outbox.jsonl");
+    let alice = up.client("alice").await;
+    let mut people = std::collections::BTreeMap::new();
+    for name in ["bob", "carol", "leaver", "reader", "removed", "newcomer"] {
+        let client = up.client(name).await;
+        add_email(&client, name).await;
+        people.insert(name, client);
+    }
+    let members = ["bob", "carol", "leaver", "reader", "removed"];
+    let group = json!({"kind": "group", "title": "Garden tools", "memberIds": members});
+    let created = alice.post("/v1/conversations", &group).await.expect(201);
+    let id = created["conversationId"].as_str().unwrap();
+    let path = |rest: &str| format!("/v1/conversations/{id}/{rest}");
+    people["carol"].request(Method::PUT, &path("mute"), None).await.expect(200);
+    for n in 0..3 {
+        say(&alice, id, &format!("m-{n}")).await;
+    }
+    let read = json!({"deviceId": "phone", "readThroughSeq": 3});
+    people["reader"].post(&path("read-cursors"), &read).await.expect(200);
+    people["leaver"].request(Method::DELETE, &path("members/leaver"), None).await.expect(200);
+    alice.request(Method::DELETE, &path("members/removed"), None).await.expect(200);
+    let role = json!({"role": "member"});
+    alice.request(Method::PUT, &path("members/newcomer"), Some(&role)).await.expect(200);
+    say(&alice, id, "m-3").await;
+
+    for (name, messages) in [("bob", 4), ("newcomer", 1)] {
+        let told = decision(&people[name], id).await;
+        assert_eq!(
+            (&told["decision"], &told["messages"]),
+            (&json!("told"), &json!(messages)),
+            "{name}: {told}"
+        );
+    }
+    for (name, reason) in [("carol", "muted"), ("leaver", "notMember"), ("removed", "notMember")] {
+        let decision = decision(&people[name], id).await;
+        assert_eq!(decision["reason"], reason, "{name}: {decision}");
+        let said = why(&up, name, id).await;
+        assert!(said.contains(&format!("skipped ({reason})")), "{name}: {said}");
+    }
+    // The reading cancelled the first window; what came after it opened another one.
+    let sent = eventually("three emails", SOON, async || {
+        let items = items(&outbox);
+        (items.len() >= 3).then_some(items)
+    })
+    .await;
+    let mut to: Vec<&str> = sent.iter().map(|item| item["to"].as_str().unwrap()).collect();
+    to.sort_unstable();
+    assert_eq!(to, ["bob@example.com", "newcomer@example.com", "reader@example.com"], "{sent:?}");
+    let email = emails_to(&sent, "bob")[0];
+    assert_eq!(email["subject"], "4 new messages from alice in Garden tools", "{email}");
+    let decisions = people["reader"].get("/v1/notifications/decisions").await.expect(200);
+    let decided: Vec<_> = decisions["decisions"].as_array().unwrap().iter().rev().collect();
+    assert_eq!(decided[0]["reason"], "read", "{decisions}");
+    assert_eq!((&decided[1]["decision"], &decided[1]["messages"]), (&json!("told"), &json!(1)));
+}
+
+#[tokio::test]
 async fn a_push_is_closed_within_two_seconds_of_a_reading_and_a_restart_tells_nobody_twice() {
     let mut up = Up::start_with(&[], &[("PARLEY_NOTIFY_GRACE_SECONDS", "1")]).await;
     let outbox = up.data().join("outbox.jsonl");
@@ -165,4 +229,49 @@ async fn a_push_is_closed_within_two_seconds_of_a_reading_and_a_restart_tells_no
     assert_eq!(closed.len(), 2, "{closed:?}");
     assert_eq!(closed[1]["what"], "close");
     assert_eq!(closed[1]["notificationId"], closed[0]["notificationId"]);
+}
+
+#[tokio::test]
+async fn a_group_is_told_although_the_views_are_behind() {
+    let deployment = Deployment::start_with(&[
+        ("PARLEY_NOTIFY_LINK_SECRET", "a secret for links, for these tests only"),
+        ("PARLEY_NOTIFY_GRACE_SECONDS", "0"),
+    ])
+    .await;
+    let _commands = deployment.service("commands").await;
+    let projections = deployment.service("projections").await;
+    let gateway = deployment.gateway().await;
+    let (alice, bob) = (gateway.client("alice").await, gateway.client("bob").await);
+    add_email(&bob, "bob").await;
+    let group = json!({"kind": "group", "title": "Garden tools", "memberIds": ["bob"]});
+    let created = alice.post("/v1/conversations", &group).await.expect(201);
+    let id = created["conversationId"].as_str().unwrap();
+    let outbox = deployment.dir().join("outbox.jsonl");
+    let file = ("PARLEY_NOTIFY_OUTBOX_FILE", outbox.to_str().unwrap());
+    let mut notifier = deployment.service_with("notifier", &[file]).await;
+    say(&alice, id, "m-0").await;
+    assert_eq!(decision(&bob, id).await["messages"], 1);
+    eventually("Bob's email", SOON, async || (items(&outbox).len() == 1).then_some(())).await;
+    let read = json!({"deviceId": "phone", "readThroughSeq": 1});
+    bob.post(&format!("/v1/conversations/{id}/read-cursors"), &read).await.expect(200);
+
+    // A notifier that remembers no group, and views that do not know its newest members.
+    notifier.kill9();
+    projections.pause();
+    let role = json!({"role": "member"});
+    for name in ["carol", "dave"] {
+        let path = format!("/v1/conversations/{id}/members/{name}");
+        alice.request(Method::PUT, &path, Some(&role)).await.expect(200);
+    }
+    say(&alice, id, "m-1").await;
+    let path = format!("/v1/conversations/{id}/members/dave");
+    alice.request(Method::DELETE, &path, None).await.expect(200);
+    notifier.restart().await;
+    projections.resume();
+    for (name, reason) in [("carol", "noEndpoint"), ("dave", "notMember")] {
+        let client = gateway.client(name).await;
+        assert_eq!(decision(&client, id).await["reason"], reason, "{name}");
+    }
+    eventually("Bob's second email", SOON, async || (items(&outbox).len() == 2).then_some(()))
+        .await;
 }
