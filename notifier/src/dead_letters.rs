@@ -68,7 +68,7 @@ pub async fn list(pool: &PgPool, limit: u32) -> Result<Vec<DeadLetter>, Failure>
 
 /// Has them sent again, as if they were decided now; an SMS of unknown outcome perhaps a second time,
 /// which is why only a person may ask for it. An endpoint that was taken for dead gets another
-/// chance. Says how many there were.
+/// chance, if it has not left its account yet. Says how many there were.
 ///
 /// # Errors
 /// If PostgreSQL does not answer.

@@ -49,3 +49,10 @@ pub static BREAKERS: LazyLock<IntCounterVec> = LazyLock::new(|| {
         &["channel"],
     )
 });
+pub static ENDPOINTS_REMOVED: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    metrics::counters(
+        "parley_notifier_endpoints_removed_total",
+        "Endpoints taken out of their accounts because their provider says that nobody is there",
+        &["channel"],
+    )
+});

@@ -293,4 +293,8 @@ async fn a_dead_endpoint_is_not_used_again() {
     assert_eq!(world.count("notification_deliveries").await, 1);
     let reason = "notification_events WHERE payload->>'reason' = 'noEndpoint'";
     assert_eq!(world.count(reason).await, 1);
+    // Until it has left the account, somebody who knows better may give it another chance.
+    assert_eq!(world.count("dead_endpoints").await, 1);
+    let again = dead_letters::retry(&world.pool, dead_letters::Which::All, world.now()).await;
+    assert_eq!((again.unwrap(), world.count("dead_endpoints").await), (1, 0));
 }

@@ -115,6 +115,7 @@ fn notice(id: u128, sender: &str) -> What {
         notification_id: Uuid::from_u128(id),
         user_id: UserId::parse("bob").unwrap(),
         conversation_id: None,
+        title: None,
         messages: 20,
         senders: vec![sender.to_owned()],
         preview: Some("hello".to_owned()),

@@ -160,7 +160,8 @@ fn delivery(row: &PgRow) -> Result<Delivery, Failure> {
     })
 }
 
-/// Stores how an attempt ended, unless it is not this process's any more.
+/// Stores how an attempt ended, unless it is not this process's any more. An endpoint that turned out
+/// to be dead is queued, too, for [`crate::dead_endpoints`].
 ///
 /// # Errors
 /// If PostgreSQL does not answer.
@@ -193,12 +194,13 @@ pub async fn finish(
     .await?;
     if let Outcome::Dead { reason, endpoint: true } = outcome {
         sqlx::query(
-            "INSERT INTO dead_endpoints (user_id, endpoint_id, reason) VALUES ($1, $2, $3) \
-             ON CONFLICT DO NOTHING",
+            "INSERT INTO dead_endpoints (user_id, endpoint_id, reason, at, next_at) \
+             VALUES ($1, $2, $3, $4, $4) ON CONFLICT DO NOTHING",
         )
         .bind(delivery.user_id.as_str())
         .bind(&delivery.endpoint_id)
         .bind(reason)
+        .bind(now.to_date_time())
         .execute(&mut *transaction)
         .await?;
     }

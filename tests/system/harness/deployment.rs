@@ -85,6 +85,16 @@ impl<N> Deployment<N> {
         sqlx::PgPool::connect(&self.postgres.url()).await.unwrap()
     }
 
+    /// A token of the marketplace, as `parley token` makes it: for gateways without `/dev/token`.
+    pub async fn token(&self, user: &str) -> String {
+        let mut command = tokio::process::Command::new(program());
+        let variables = self.variables.iter().map(|(name, value)| (name, value));
+        command.args(["token", "--user", user]).envs(variables).current_dir(self.dir());
+        let output = command.output().await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    }
+
     /// Starts a service by the name of its subcommand; returns at once.
     pub async fn service(&self, name: &str) -> Service {
         self.service_with(name, &[]).await
