@@ -30,7 +30,7 @@ pub static DECISIONS: LazyLock<IntCounterVec> = LazyLock::new(|| {
 pub static DELIVERIES: LazyLock<IntCounterVec> = LazyLock::new(|| {
     metrics::counters(
         "parley_notifier_deliveries_total",
-        "Attempts at a delivery by how they ended: sent, again, waits, cancelled, unknown, dead",
+        "Attempts at a delivery by how they ended: sent, again, waits, cancelled, unknown, endpointDead, dead",
         &["channel", "outcome"],
     )
 });

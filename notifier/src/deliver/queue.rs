@@ -64,11 +64,11 @@ pub enum Outcome {
     Cancelled(&'static str),
     /// Nobody knows whether it was sent, and it must not be sent twice.
     Unknown(String),
-    Dead {
-        reason: String,
-        /// The endpoint reaches nobody any more.
-        endpoint: bool,
-    },
+    /// Nobody is reached at this endpoint any more: it leaves the account, and there is nothing for a
+    /// person to look at.
+    EndpointDead(String),
+    /// For a person to look at.
+    Dead(String),
 }
 
 impl Outcome {
@@ -80,7 +80,8 @@ impl Outcome {
             Self::Again { counts: false, .. } => "waits",
             Self::Cancelled(_) => "cancelled",
             Self::Unknown(_) => "unknown",
-            Self::Dead { .. } => "dead",
+            Self::EndpointDead(_) => "endpointDead",
+            Self::Dead(_) => "dead",
         }
     }
 }
@@ -176,7 +177,8 @@ pub async fn finish(
         Outcome::Again { at, reason, counts } => ("pending", Some(&**reason), *at, !counts),
         Outcome::Cancelled(reason) => ("cancelled", Some(*reason), now, false),
         Outcome::Unknown(reason) => ("unknown", Some(&**reason), now, false),
-        Outcome::Dead { reason, .. } => ("dead", Some(&**reason), now, false),
+        Outcome::EndpointDead(reason) => ("cancelled", Some(&**reason), now, false),
+        Outcome::Dead(reason) => ("dead", Some(&**reason), now, false),
     };
     let mut transaction = pool.begin().await?;
     sqlx::query(
@@ -192,7 +194,7 @@ pub async fn finish(
     .bind(i32::from(uncounted))
     .execute(&mut *transaction)
     .await?;
-    if let Outcome::Dead { reason, endpoint: true } = outcome {
+    if let Outcome::EndpointDead(reason) = outcome {
         sqlx::query(
             "INSERT INTO dead_endpoints (user_id, endpoint_id, reason, at, next_at) \
              VALUES ($1, $2, $3, $4, $4) ON CONFLICT DO NOTHING",
