@@ -30,6 +30,8 @@ pub enum Counted {
     NewConversations { user_id: UserId },
     /// Codes that a person types in to prove a phone.
     Codes { user_id: UserId },
+    /// Pages of searches that a person asks for.
+    Searches { user_id: UserId },
     /// Files that a person reserves.
     Attachments { user_id: UserId },
     /// Calls of an address that is nobody's.
@@ -43,6 +45,7 @@ impl Counted {
             Self::Messages { user_id }
             | Self::NewConversations { user_id }
             | Self::Codes { user_id }
+            | Self::Searches { user_id }
             | Self::Attachments { user_id } => shard_of(&AccountId::of(user_id), shards),
             Self::GroupMessages { conversation_id, .. } => shard_of(conversation_id, shards),
             // Any owner will do, if only it is always the same.

@@ -146,6 +146,24 @@ impl Body {
         }
     }
 
+    /// What its reader sees of it as text, in the order in which it is shown.
+    pub fn texts(&self) -> Vec<&str> {
+        match self {
+            Self::Text { text } | Self::System { text } => vec![text],
+            Self::Attachment { text, attachments } => {
+                let files = attachments.iter().filter_map(|attachment| attachment.file.as_ref());
+                let names = files.map(|file| file.file_name.as_str());
+                text.as_deref().into_iter().chain(names).collect()
+            }
+            Self::Listing(card) | Self::Order(card) | Self::Shipment(card) | Self::Return(card) => {
+                let Card { title, ref_id, state, text, .. } = card;
+                let given = [Some(title), Some(ref_id), state.as_ref(), text.as_ref()];
+                given.into_iter().flatten().map(String::as_str).collect()
+            }
+            Self::Encrypted { .. } => Vec::new(),
+        }
+    }
+
     /// A stable 64-bit hash of the content (FNV-1a over its JSON), to tell a retry from another
     /// message under the same clientMessageId. It survives in the views when the body is erased.
     /// Files count by their ids: a retry does not know more of them.

@@ -4,6 +4,7 @@ mod attachments;
 mod auth;
 mod public_url;
 mod rates;
+mod search;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -18,6 +19,7 @@ pub use self::{
     auth::AuthConfig,
     public_url::PublicUrl,
     rates::RateConfig,
+    search::SearchConfig,
 };
 use crate::{auth::Origins, realtime::RealtimeConfig};
 
@@ -46,6 +48,7 @@ pub struct Config {
     pub vapid_public_key: Option<String>,
     pub limits: Limits,
     pub rates: RateConfig,
+    pub search: SearchConfig,
     pub realtime: RealtimeConfig,
 }
 
@@ -118,6 +121,7 @@ impl Config {
             vapid_public_key: vapid_public_key(env),
             limits: Limits::from_env(env),
             rates: RateConfig::from_env(env),
+            search: SearchConfig::from_env(env),
             realtime: RealtimeConfig::from_env(env),
         }
     }

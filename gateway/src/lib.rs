@@ -5,6 +5,7 @@
 //! - [`routes`]: the HTTP interface, one endpoint one file; [`openapi`] describes it to machines.
 //! - [`attachments`]: files of messages, where they are and when they go.
 //! - [`rates`]: how much somebody may do in a while, over all gateways.
+//! - [`search`]: searches, a few at a time.
 //! - [`error`]: how a "no" looks on the wire; nothing else knows error statuses.
 //! - [`server`]: the accept loop, its bounds and its drain.
 //! - [`page`]: the browser page, compiled in.
@@ -26,6 +27,7 @@ pub mod presence;
 pub mod rates;
 pub mod realtime;
 pub mod routes;
+pub mod search;
 pub mod server;
 pub mod service;
 pub mod state;

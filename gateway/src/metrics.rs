@@ -24,6 +24,7 @@ struct Inner {
     duration_seconds: HistogramVec,
     connections: IntGauge,
     refused_connections: IntCounter,
+    searched_messages: IntCounter,
 }
 
 impl Metrics {
@@ -48,6 +49,11 @@ impl Metrics {
             "parley_gateway_refused_connections_total",
             "TCP connections refused because the gateway was full",
         )?;
+        let searched_messages = IntCounter::new(
+            "parley_gateway_searched_messages_total",
+            "Messages that searches have looked at",
+        )?;
+        registry.register(Box::new(searched_messages.clone()))?;
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(duration_seconds.clone()))?;
         registry.register(Box::new(connections.clone()))?;
@@ -58,6 +64,7 @@ impl Metrics {
             duration_seconds,
             connections,
             refused_connections,
+            searched_messages,
         })))
     }
 
@@ -79,6 +86,10 @@ impl Metrics {
 
     pub(crate) fn refused_connections(&self) -> &IntCounter {
         &self.0.refused_connections
+    }
+
+    pub(crate) fn searched(&self, messages: u64) {
+        self.0.searched_messages.inc_by(messages);
     }
 
     /// Everything, in the text format; with what other services in this process count.

@@ -37,10 +37,18 @@ impl Operation {
         }
     }
 
-    /// A query parameter, never required.
-    pub fn query(mut self, name: &str, schema: &Value, description: &str) -> Self {
+    /// A query parameter that may be missing.
+    pub fn query(self, name: &str, schema: &Value, description: &str) -> Self {
+        self.any_query(name, schema, description, false)
+    }
+
+    pub fn required_query(self, name: &str, schema: &Value, description: &str) -> Self {
+        self.any_query(name, schema, description, true)
+    }
+
+    fn any_query(mut self, name: &str, schema: &Value, description: &str, required: bool) -> Self {
         self.parameters.push(json!({
-            "name": name, "in": "query", "required": false,
+            "name": name, "in": "query", "required": required,
             "schema": schema, "description": description
         }));
         self

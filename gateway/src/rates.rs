@@ -19,7 +19,7 @@ use parley_commands::{
     rates::{Counted, Grant, RateRequest},
     wire::Ask,
 };
-use parley_domain::{Action, ConversationId, Kind, Scope, UserId};
+use parley_domain::{Action, Actor, ConversationId, Kind, Scope, UserId};
 use parley_projections::queries::newcomer;
 use parley_runtime::clock::Clock;
 use sqlx::PgPool;
@@ -232,6 +232,21 @@ impl Rates {
     pub async fn code(&self, user: &UserId) -> Result<(), Problem> {
         let counted = Counted::Codes { user_id: user.clone() };
         self.take(Limit { counted, most: CODES_PER_HOUR, window: HOUR }, 0).await
+    }
+
+    /// Somebody asks for a page of a search.
+    ///
+    /// # Errors
+    /// [`Code::RateLimited`] if it was one too many.
+    pub async fn search(&self, actor: &Actor) -> Result<(), Problem> {
+        match actor.scope {
+            Scope::User => {
+                let counted = Counted::Searches { user_id: actor.user_id.clone() };
+                let most = self.config.searches_per_minute;
+                self.take(Limit { counted, most, window: MINUTE }, 0).await
+            }
+            Scope::Service => Ok(()),
+        }
     }
 
     /// Somebody reserves a file.

@@ -41,6 +41,7 @@ mod ready;
 mod receipts;
 mod remove_member;
 mod remove_reaction;
+mod search;
 mod send_message;
 mod set_timer;
 mod set_title;
@@ -105,6 +106,7 @@ fn endpoints(state: &AppState) -> Vec<Endpoint> {
         add_reaction::endpoint(),
         remove_reaction::endpoint(),
         history::endpoint(),
+        search::endpoint(),
         read_cursor::endpoint(),
         delivery_cursor::endpoint(),
         receipts::endpoint(),

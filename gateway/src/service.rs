@@ -21,7 +21,9 @@ use crate::{
     metrics::Metrics,
     rates::Commands,
     realtime::{Deps, Realtime},
-    routes, server,
+    routes,
+    search::Searches,
+    server,
     state::{AppState, Parts},
 };
 
@@ -118,7 +120,8 @@ async fn state(
 ) -> Result<AppState, Error> {
     // The futures of a start are large, and need not lie on the stack of everything above.
     let deployment = Box::pin(topology::ensure(&nats, &config.topology)).await?;
-    let client = Client::new(nats.clone(), deployment.shards, config.client);
+    let shards = deployment.shards;
+    let client = Client::new(nats.clone(), shards, config.client);
     let pool = parley_projections::connect(
         &config.database_url,
         "parley-gateway",
@@ -166,6 +169,7 @@ async fn state(
         vapid_public_key: config.vapid_public_key,
         serves_metrics,
         nats,
+        searches: Searches::new(pool.clone(), shards, config.search),
         pool,
         commands,
         realtime,

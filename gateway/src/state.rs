@@ -14,6 +14,7 @@ use crate::{
     metrics::Metrics,
     rates::Commands,
     realtime::Realtime,
+    search::Searches,
 };
 
 /// Cheap to clone.
@@ -39,6 +40,7 @@ pub struct Parts {
     pub pool: PgPool,
     pub commands: Commands,
     pub realtime: Realtime,
+    pub searches: Searches,
     pub metrics: Metrics,
     pub clock: Arc<dyn Clock>,
     pub shutdown: Shutdown,

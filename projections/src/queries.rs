@@ -12,6 +12,7 @@ mod newcomer;
 mod presence;
 mod receipts;
 pub(crate) mod rows;
+mod search;
 mod summary;
 mod sync;
 
@@ -28,5 +29,9 @@ pub use inbox::{Filter, InboxCursor, InboxPage, InvalidCursor, MAX_INBOX_CONVERS
 pub use newcomer::{Newcomer, newcomer};
 pub use presence::{Acquaintance, Acquaintances, Pair, acquaintances, note_last_seen};
 pub use receipts::{Receipts, receipts};
+pub use search::{
+    Hit, InvalidWords, MAX_SEARCH_CHARACTERS, MAX_SEARCH_HITS, SearchCursor, SearchFor,
+    SearchLimits, SearchPage, Words, search,
+};
 pub use summary::{is_participant, summary};
 pub use sync::{SyncConversation, SyncCursor, SyncLimits, SyncPage, sync_page};

@@ -17,6 +17,8 @@ pub struct RateConfig {
     pub new_account: Duration,
     /// Calls of one address in a minute that are refused because nobody is signed in.
     pub stranger_calls_per_minute: u32,
+    /// Searches of a person in a minute.
+    pub searches_per_minute: u32,
     /// Files that a person reserves in an hour.
     pub attachments_per_hour: u32,
     /// Counts that a gateway keeps in memory.
@@ -34,6 +36,7 @@ impl RateConfig {
             new_account_conversations_per_day: 0,
             new_account: Duration::ZERO,
             stranger_calls_per_minute: 0,
+            searches_per_minute: 0,
             attachments_per_hour: 0,
             leases: 1,
             patience: Duration::from_millis(500),
@@ -61,6 +64,7 @@ impl RateConfig {
                 300,
                 0..=MOST,
             ),
+            searches_per_minute: env.u32("PARLEY_RATE_SEARCHES_PER_MINUTE", 60, 0..=MOST),
             attachments_per_hour: env.u32("PARLEY_RATE_ATTACHMENTS_PER_HOUR", 200, 0..=MOST),
             leases: env.usize("PARLEY_RATE_LEASES", 200_000, 1..=100_000_000),
             patience: env.duration_millis("PARLEY_RATE_PATIENCE_MILLIS", 500, 10..=10_000),

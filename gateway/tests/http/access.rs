@@ -133,6 +133,7 @@ fn table() -> Vec<(&'static str, &'static str, Access)> {
         ("GET", "/v1/notifications/decisions", Own),
         ("POST", "/v1/conversations/direct", Own),
         ("GET", "/v1/conversations", Own),
+        ("GET", "/v1/search", Own),
         ("GET", "/v1/blocks", Own),
         ("GET", "/v1/presence", Own),
         ("GET", "/v1/devices", Own),

@@ -18,6 +18,7 @@ mod notifications;
 mod openapi;
 mod outage;
 mod rates;
+mod search;
 mod sessions;
 #[expect(dead_code, reason = "the sockets' tests need more of it")]
 mod support;

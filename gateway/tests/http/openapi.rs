@@ -25,6 +25,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("PUT", "/v1/conversations/{id}/messages/{seq}/reactions/{emoji}"),
     ("DELETE", "/v1/conversations/{id}/messages/{seq}/reactions/{emoji}"),
     ("GET", "/v1/conversations/{id}/messages"),
+    ("GET", "/v1/search"),
     ("POST", "/v1/conversations/{id}/read-cursors"),
     ("POST", "/v1/conversations/{id}/delivery-cursors"),
     ("GET", "/v1/conversations/{id}/receipts/{seq}"),

@@ -31,13 +31,16 @@ async fn without_postgres_sending_goes_on() {
         world.post(&path, "out_a", &text("c-1")).await.ok(202);
     }
     assert_eq!(world.get("/readyz", "").await.ok(200)["ready"], true);
-    for path in [messages, "/v1/conversations", "/v1/conversations/d.out_a.out_b"] {
+    let search = "/v1/search?q=x&conversationId=d.out_a.out_b";
+    for path in [messages, "/v1/conversations", "/v1/conversations/d.out_a.out_b", search] {
         let answer = world.get(path, "out_a").await;
         answer.refused(503, "unavailable");
         assert!(answer.header(header::RETRY_AFTER).parse::<u64>().unwrap() >= 1);
         // Who may not see it learns nothing of the outage.
     }
-    world.get(messages, "eve").await.refused(404, "not_found");
+    for path in [messages, search] {
+        world.get(path, "eve").await.refused(404, "not_found");
+    }
 
     postgres.restart().await;
     let both = |answer: &crate::support::Answer| {

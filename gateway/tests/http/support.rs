@@ -128,6 +128,7 @@ impl World {
             ("PARLEY_RATE_GROUP_MESSAGES_PER_MINUTE", "0"),
             ("PARLEY_RATE_NEW_ACCOUNT_CONVERSATIONS_PER_DAY", "0"),
             ("PARLEY_RATE_STRANGER_CALLS_PER_MINUTE", "0"),
+            ("PARLEY_RATE_SEARCHES_PER_MINUTE", "0"),
             ("PARLEY_RATE_ATTACHMENTS_PER_HOUR", "0"),
         ]);
         for (name, value) in variables {

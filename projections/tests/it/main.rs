@@ -20,6 +20,7 @@ mod presence;
 mod projecting;
 mod rebuild;
 mod response_times;
+mod search;
 mod summary;
 mod support;
 mod sync;

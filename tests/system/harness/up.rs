@@ -24,11 +24,12 @@ pub struct Up {
 }
 
 /// Tests send more, and faster, than a person does.
-pub const UNLIMITED: [(&str, &str); 5] = [
+pub const UNLIMITED: [(&str, &str); 6] = [
     ("PARLEY_RATE_MESSAGES_PER_MINUTE", "0"),
     ("PARLEY_RATE_GROUP_MESSAGES_PER_MINUTE", "0"),
     ("PARLEY_RATE_NEW_ACCOUNT_CONVERSATIONS_PER_DAY", "0"),
     ("PARLEY_RATE_STRANGER_CALLS_PER_MINUTE", "0"),
+    ("PARLEY_RATE_SEARCHES_PER_MINUTE", "0"),
     ("PARLEY_RATE_ATTACHMENTS_PER_HOUR", "0"),
 ];
 
