@@ -7,6 +7,7 @@ mod dead_letters;
 mod failure;
 mod gateway;
 mod hold;
+mod metrics;
 mod migrate;
 mod notifier;
 mod projections;

@@ -1,11 +1,11 @@
 //! One service alone in a process.
 
 use parley_runtime::config::Env;
-use parley_runtime::metrics;
 use parley_runtime::shutdown::{DEFAULT_DRAIN, Shutdown};
 use tokio::net::TcpListener;
 
 use crate::failure::Failure;
+use crate::metrics;
 
 /// Reads the service's configuration, and runs it until a signal or its own end.
 pub async fn run<C, E>(
@@ -40,7 +40,7 @@ pub async fn run_counted<C, E>(
 where
     Failure: From<E>,
 {
-    let listen = metrics::listen(&mut env);
+    let listen = parley_runtime::metrics::listen(&mut env);
     run::<C, Failure>(env, configure, async move |config, shutdown| {
         if let Some(address) = listen {
             let listener = TcpListener::bind(address).await.map_err(|error| {

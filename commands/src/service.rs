@@ -26,7 +26,7 @@ use crate::{
     owner::Owner,
     rates::Limiter,
     tidy::Tidy,
-    verbs::{Verb, answer},
+    verbs::{Means, Verb, answer},
 };
 
 /// How often the views are asked how far they are.
@@ -61,7 +61,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let leases = Leases::open(&connection, &instance, config.topology.replicas, ttl).await?;
     let client = Client::new(connection.clone(), deployment.shards, config.client.clone());
     let make_owner = {
-        let (connection, config) = (connection.clone(), config.clone());
+        let (connection, config, pool) = (connection.clone(), config.clone(), pool.clone());
         let tidy = Tidy {
             connection: connection.clone(),
             pool: pool.clone(),
@@ -82,7 +82,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let keeper =
         Keeper::new(connection.clone(), leases, ttl, deployment.shards, Box::new(make_owner));
     shutdown.spawn(keeper.run(shutdown.soft().clone()));
-    serve_nats(connection, client, shutdown).await
+    serve_nats(connection, Means { client, pool }, shutdown).await
 }
 
 /// How far the views of each shard are.
@@ -126,11 +126,7 @@ impl Checkpoints {
     }
 }
 
-async fn serve_nats(
-    connection: Connection,
-    client: Client,
-    shutdown: Shutdown,
-) -> Result<(), Error> {
+async fn serve_nats(connection: Connection, means: Means, shutdown: Shutdown) -> Result<(), Error> {
     let announced = |error: async_nats::Error| Error::Service(error.to_string());
     let service = connection
         .client()
@@ -147,7 +143,7 @@ async fn serve_nats(
             .add(command_subject(verb.as_str()))
             .await
             .map_err(announced)?;
-        let client = client.clone();
+        let means = means.clone();
         let soft = shutdown.soft().clone();
         shutdown.spawn(async move {
             let mut working = FuturesUnordered::new();
@@ -158,7 +154,7 @@ async fn serve_nats(
                     () = soft.cancelled() => break,
                     request = endpoint.next(), if working.len() < REQUESTS_IN_FLIGHT => {
                         match request {
-                            Some(request) => working.push(answer(verb, request, &client)),
+                            Some(request) => working.push(answer(verb, request, &means)),
                             None => break,
                         }
                     }

@@ -7,11 +7,14 @@ use async_nats::{
     service::{NATS_SERVICE_ERROR, NATS_SERVICE_ERROR_CODE, Request as ServiceRequest},
 };
 use parley_domain::{
-    Action, Actor, Answer, ConversationId, DeviceId, Emoji, Scope, UserId, account as account_log,
+    Action, Actor, Answer, ConversationId, DeviceId, Emoji, Kind, Scope, UserId,
+    account as account_log,
 };
 use parley_nats::subjects::{ACTOR_HEADER, DEVICE_HEADER, TRACEPARENT_HEADER};
+use parley_projections::queries;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use smol_str::SmolStr;
+use sqlx::PgPool;
 use uuid::Uuid;
 
 use self::account::AccountVerb;
@@ -92,9 +95,17 @@ impl Verb {
     }
 }
 
+/// What verbs are carried out with.
+#[derive(Clone)]
+pub(crate) struct Means {
+    pub client: Client,
+    /// To ask what people wish.
+    pub pool: PgPool,
+}
+
 /// Answers one request.
-pub(crate) async fn answer(verb: Verb, request: ServiceRequest, client: &Client) {
-    let answered = execute(verb, &request, client).await;
+pub(crate) async fn answer(verb: Verb, request: ServiceRequest, means: &Means) {
+    let answered = execute(verb, &request, means).await;
     let mut headers = HeaderMap::new();
     let payload = answered.unwrap_or_else(|problem| {
         // The library's own error reply has no body; ours is the problem object.
@@ -130,7 +141,7 @@ struct Caller {
 async fn execute(
     verb: Verb,
     request: &ServiceRequest,
-    client: &Client,
+    Means { client, pool }: &Means,
 ) -> Result<Vec<u8>, Problem> {
     let caller = caller(request)?;
     let body = &request.message.payload;
@@ -164,6 +175,7 @@ async fn execute(
             let ReadCursor { device_id, read_through_seq: through_seq } = json(body)?;
             let caller = caller.on(device_id)?;
             let request = addressed(body, caller, Action::MarkRead { through_seq })?;
+            let request = as_they_wish(request, pool).await;
             match client.execute(request).await? {
                 Answer::Cursor { read_seq, .. } => written(&ReadCursorMoved { read_seq }),
                 Answer::Sent { .. } | Answer::Done { .. } => Err(another_question()),
@@ -173,6 +185,7 @@ async fn execute(
             let DeliveryCursor { device_id, delivered_through_seq: through_seq } = json(body)?;
             let caller = caller.on(device_id)?;
             let request = addressed(body, caller, Action::MarkDelivered { through_seq })?;
+            let request = as_they_wish(request, pool).await;
             match client.execute(request).await? {
                 Answer::Cursor { delivered_seq, .. } => {
                     written(&DeliveryCursorMoved { delivered_seq })
@@ -254,6 +267,19 @@ fn addressed(body: &[u8], caller: Caller, action: Action) -> Result<Request, Pro
     let conversation_id = ConversationId::parse(&conversation_id)?;
     let Caller { actor, traceparent } = caller;
     Ok(Request { conversation_id, actor, action, traceparent })
+}
+
+/// Hides how far somebody is in a direct conversation, if they do not let others see it. If the views
+/// do not answer, it is hidden: what was shown once cannot be taken back.
+async fn as_they_wish(mut request: Request, pool: &PgPool) -> Request {
+    request.actor.is_discreet = match request.conversation_id.kind() {
+        Kind::Direct => {
+            let settings = queries::settings(pool, &request.actor.user_id).await;
+            !settings.is_ok_and(|settings| settings.read_receipts)
+        }
+        Kind::Group | Kind::Channel => false,
+    };
+    request
 }
 
 /// The person that HTTP has in its path.

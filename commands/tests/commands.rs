@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use parley_commands::Code;
-use parley_domain::{Action, Answer, Event};
+use parley_domain::{Action, Answer, ConversationId, Event};
 use parley_nats::{read::read_subject, subjects::shard_of};
 use parley_runtime::engines::testing::{TestNats, TestPostgres};
 use support::{
@@ -200,6 +200,39 @@ async fn operators_see_one_endpoint_a_verb() {
         "device.unlink",
     ] {
         assert!(subjects.contains(&format!("dm.cmd.{verb}").as_str()), "{subjects:?}");
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn how_far_somebody_is_stays_their_own_if_they_wish_so() {
+    let (nats, database) = (TestNats::start().await, database().await);
+    let service = Service::start(&nats.url(), &database, &[]);
+    let connection = connection(&nats.url()).await;
+    let pool = parley_projections::connect(&database, "test", 2).unwrap();
+    sqlx::query("INSERT INTO account_settings (version, user_id, settings) VALUES (1, 'bob', $1)")
+        .bind(serde_json::json!({"readReceipts": false}))
+        .execute(&pool)
+        .await
+        .unwrap();
+    for (conversation, reader) in [("d.alice.bob", "bob"), ("d.alice.carol", "carol")] {
+        let sent = message_send(conversation, "n-1", "hi");
+        body(&ask(&connection, "message.send", Some("alice"), &sent).await);
+        for (verb, field) in
+            [("cursor.delivered", "deliveredThroughSeq"), ("cursor.read", "readThroughSeq")]
+        {
+            let cursor = format!(r#"{{"conversationId":"{conversation}","{field}":1}}"#);
+            let moved = ask(&connection, verb, Some(reader), &cursor).await;
+            assert!(body(&moved).get("code").is_none(), "{moved:?}");
+        }
+        let id = ConversationId::parse(conversation).unwrap();
+        let log = read_subject(&connection, shard_of(&id, SHARDS), &id).await.unwrap();
+        let hidden = log.iter().map(|message| {
+            let event: serde_json::Value = serde_json::from_slice(&message.payload).unwrap();
+            event["data"]["hidden"] == true
+        });
+        let is_bob = reader == "bob";
+        assert_eq!(hidden.collect::<Vec<_>>(), [false, is_bob, is_bob], "{reader}");
     }
     service.stop().await;
 }

@@ -150,15 +150,15 @@ impl Body {
     pub fn texts(&self) -> Vec<&str> {
         match self {
             Self::Text { text } | Self::System { text } => vec![text],
+            Self::Attachment { text, attachments } => {
+                let files = attachments.iter().filter_map(|attachment| attachment.file.as_ref());
+                let names = files.map(|file| file.file_name.as_str());
+                text.as_deref().into_iter().chain(names).collect()
+            }
             Self::Listing(card) | Self::Order(card) | Self::Shipment(card) | Self::Return(card) => {
                 let Card { title, ref_id, state, text, .. } = card;
                 let given = [Some(title), Some(ref_id), state.as_ref(), text.as_ref()];
                 given.into_iter().flatten().map(String::as_str).collect()
-            }
-            Self::Attachment { text, attachments } => {
-                let names = attachments.iter().filter_map(|one| one.file.as_ref());
-                let names = names.map(|file| file.file_name.as_str());
-                names.chain(text.as_deref()).collect()
             }
             Self::Encrypted { .. } => Vec::new(),
         }

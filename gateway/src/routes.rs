@@ -50,7 +50,7 @@ mod sync;
 mod unblock;
 mod unlink_device;
 mod unsubscribe;
-mod verify_email;
+mod verify_by_link;
 mod verify_phone;
 
 use axum::{
@@ -132,8 +132,8 @@ fn endpoints(state: &AppState) -> Vec<Endpoint> {
     if state.notify.links.is_some() {
         endpoints.push(unsubscribe::page_endpoint());
         endpoints.push(unsubscribe::endpoint());
-        endpoints.push(verify_email::page_endpoint());
-        endpoints.push(verify_email::endpoint());
+        endpoints.push(verify_by_link::page_endpoint());
+        endpoints.push(verify_by_link::endpoint());
         endpoints.push(verify_phone::endpoint());
     }
     if state.attachments.is_some() {

@@ -154,7 +154,8 @@ pub enum Failed {
     Wait { reason: String, after: Duration },
     /// Not sent, and never will be.
     GiveUp { reason: String },
-    /// Not sent: nobody is reached at this endpoint any more.
+    /// Not sent: the answer says that nobody is reached at this endpoint any more. It leaves the
+    /// account, so whatever is only our own opinion of an address is [`Self::GiveUp`].
     EndpointDead { reason: String },
     /// The answer was lost. An email is sent again under the same Message-ID, an SMS never.
     Unknown { reason: String },

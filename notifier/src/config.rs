@@ -4,6 +4,7 @@ pub mod channels;
 
 use std::time::Duration;
 
+use parley_commands::config::ClientConfig;
 use parley_nats::subjects::MAX_SHARDS;
 use parley_runtime::config::Env;
 
@@ -43,6 +44,7 @@ pub struct NotifyConfig {
     pub follow: FollowConfig,
     pub decide: DecideConfig,
     pub deliver: DeliverConfig,
+    pub remove: RemoveConfig,
 }
 
 /// Of the followers of the log.
@@ -83,6 +85,36 @@ pub struct DeliverConfig {
     pub give_up: Duration,
     /// As the channels have it.
     pub backoff: Backoff,
+}
+
+/// Of what takes dead endpoints out of their accounts.
+#[derive(Debug, Clone)]
+pub struct RemoveConfig {
+    /// `PARLEY_NOTIFY_REMOVALS_AT_ONCE`: commands under way.
+    pub at_once: usize,
+    /// As the channels have it, but never the last attempt, and not so far apart.
+    pub backoff: Backoff,
+    /// `PARLEY_COMMAND_…`: as every caller of the shards' owners has it.
+    pub client: ClientConfig,
+}
+
+impl RemoveConfig {
+    /// The most between two attempts: nobody else is asked, and the account shows the endpoint still.
+    const MOST: Duration = Duration::from_secs(60);
+
+    fn from_env(env: &mut Env, backoff: Backoff) -> Self {
+        let most = backoff.most.min(Self::MOST);
+        Self {
+            at_once: env.usize("PARLEY_NOTIFY_REMOVALS_AT_ONCE", 16, 1..=1_000),
+            backoff: Backoff { most, attempts: u32::MAX, ..backoff },
+            client: parley_commands::config::client(env),
+        }
+    }
+
+    /// How long a row belongs to the process that asks for it.
+    pub fn lease(&self) -> Duration {
+        self.client.patience * 2
+    }
 }
 
 impl DeliverConfig {
@@ -157,6 +189,7 @@ impl NotifyConfig {
                 ),
                 backoff,
             },
+            remove: RemoveConfig::from_env(env, backoff),
         }
     }
 }

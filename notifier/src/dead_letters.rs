@@ -67,30 +67,19 @@ pub async fn list(pool: &PgPool, limit: u32) -> Result<Vec<DeadLetter>, Failure>
 }
 
 /// Has them sent again, as if they were decided now; an SMS of unknown outcome perhaps a second time,
-/// which is why only a person may ask for it. An endpoint that was taken for dead gets another
-/// chance. Says how many there were.
+/// which is why only a person may ask for it. Says how many there were.
 ///
 /// # Errors
 /// If PostgreSQL does not answer.
 pub async fn retry(pool: &PgPool, which: Which, now: Timestamp) -> Result<u64, Failure> {
-    let mut transaction = pool.begin().await?;
-    sqlx::query(
-        "DELETE FROM dead_endpoints e USING notification_deliveries d \
-         WHERE d.state = 'dead' AND ($1::bigint IS NULL OR d.delivery_id = $1) \
-         AND e.user_id = d.user_id AND e.endpoint_id = d.endpoint_id",
-    )
-    .bind(which.id())
-    .execute(&mut *transaction)
-    .await?;
     let again = sqlx::query(
         "UPDATE notification_deliveries SET state = 'pending', attempts = 0, next_at = $2, \
          created_at = $2, updated_at = $2 WHERE state IN ('dead', 'unknown') AND ($1::bigint IS NULL OR delivery_id = $1)",
     )
     .bind(which.id())
     .bind(now.to_date_time())
-    .execute(&mut *transaction)
+    .execute(pool)
     .await?;
-    transaction.commit().await?;
     Ok(again.rows_affected())
 }
 

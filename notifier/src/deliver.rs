@@ -1,9 +1,10 @@
 //! Sending what was decided: workers that take deliveries which are due and hand them to the
 //! channels, so many at once and no more.
 //!
-//! A delivery is marked as being sent before it is. If its process dies, the outcome is unknown: an
-//! SMS is then left alone, for a person to look at; everything else is sent again under the same
-//! name, when the mark is old enough.
+//! A delivery is marked as this process's before anything is done. If the process dies, it is sent
+//! again under the same name when the mark is old enough. Just before an SMS goes out it is marked
+//! once more: from there on the outcome is unknown until it is stored, and it is left alone, for a
+//! person to look at.
 
 pub mod compose;
 pub mod queue;
@@ -123,11 +124,11 @@ impl Worker {
         metrics::DELIVERY_SECONDS.with_label_values(&[channel]).observe(seconds);
         metrics::DELIVERIES.with_label_values(&[channel, outcome.as_str()]).inc();
         match &outcome {
-            Outcome::Sent | Outcome::Cancelled(_) => {}
+            Outcome::Sent | Outcome::Cancelled(_) | Outcome::EndpointDead(_) => {}
             Outcome::Again { reason, .. } => {
                 tracing::debug!(channel, what, reason, "a delivery is tried again");
             }
-            Outcome::Dead { reason, .. } | Outcome::Unknown(reason) => {
+            Outcome::Dead(reason) | Outcome::Unknown(reason) => {
                 let delivery_id = delivery.delivery_id;
                 tracing::warn!(channel, what, delivery_id, reason, "a delivery is given up");
             }
@@ -146,7 +147,7 @@ impl Worker {
     async fn send(&self, delivery: &Delivery) -> Outcome {
         if later(delivery.created_at, self.config.give_up) < self.now() {
             let reason = "it has waited too long".to_owned();
-            return Outcome::Dead { reason, endpoint: false };
+            return Outcome::Dead(reason);
         }
         let composed = match self.composer.compose(delivery, self.now()).await {
             Ok(composed) => composed,
@@ -167,6 +168,13 @@ impl Worker {
             }
             Composed::Gone(reason) => return Outcome::Cancelled(reason),
         };
+        if self.channel == ChannelKind::Sms {
+            match queue::begin(&self.pool, delivery).await {
+                Ok(true) => {}
+                Ok(false) => return Outcome::Cancelled("another process has it"),
+                Err(failure) => return self.not_composed(&failure),
+            }
+        }
         match timeout(self.config.send, self.channels.send(&endpoint, &what)).await {
             Ok(Ok(_)) => Outcome::Sent,
             Ok(Err(failed)) => self.failed(failed, delivery),
@@ -181,14 +189,14 @@ impl Worker {
         if failure.is_temporary() {
             Outcome::Again { at: later(self.now(), PAUSE), reason, counts: false }
         } else {
-            Outcome::Dead { reason, endpoint: false }
+            Outcome::Dead(reason)
         }
     }
 
     fn failed(&self, failed: Failed, delivery: &Delivery) -> Outcome {
         let (reason, after) = match failed {
-            Failed::GiveUp { reason } => return Outcome::Dead { reason, endpoint: false },
-            Failed::EndpointDead { reason } => return Outcome::Dead { reason, endpoint: true },
+            Failed::GiveUp { reason } => return Outcome::Dead(reason),
+            Failed::EndpointDead { reason } => return Outcome::EndpointDead(reason),
             Failed::Unknown { reason } if self.channel == ChannelKind::Sms => {
                 return Outcome::Unknown(reason);
             }
@@ -201,7 +209,7 @@ impl Worker {
         };
         match self.config.backoff.wait(delivery.attempts, after, &mut rand::rng()) {
             Some(wait) => Outcome::Again { at: later(self.now(), wait), reason, counts: true },
-            None => Outcome::Dead { reason, endpoint: false },
+            None => Outcome::Dead(reason),
         }
     }
 }

@@ -243,8 +243,10 @@ impl Following<'_> {
         let due = later(at, config.policy.grace);
         for user in recipients(conversation, from, &self.members) {
             let presence = &self.follower.presence;
-            let is_online = presence.is_online(&user);
-            let window = || Window { position, due, was_away: is_online == Some(false) };
+            let window = |key: &Key| {
+                let was_away = presence.is_online(&key.user) == Some(false);
+                Window { position, due, was_away }
+            };
             let conversation = conversation.clone();
             self.windows.message(Key { user, conversation }, window);
         }

@@ -6,6 +6,7 @@
 //! - [`decider`]: any number of deciders take the timers that are due, ask what is true now, and
 //!   store each decision as an event of a [`thread`]; deliveries and the next timer follow from it.
 //! - [`deliver`]: workers take the deliveries that are due and hand them to the [`channels`].
+//!   What turns out to reach nobody leaves its account by [`dead_endpoints`].
 //!
 //! [`policy`] is the pure part: when a window ends, and what is decided then.
 //!
@@ -19,6 +20,7 @@ pub mod backoff;
 pub mod breaker;
 pub mod channels;
 pub mod config;
+pub mod dead_endpoints;
 pub mod dead_letters;
 pub mod decider;
 pub mod decisions;
@@ -34,6 +36,8 @@ mod service;
 mod standing;
 pub mod stats;
 pub mod sweep;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod thread;
 pub mod why;
 

@@ -30,7 +30,7 @@ pub static DECISIONS: LazyLock<IntCounterVec> = LazyLock::new(|| {
 pub static DELIVERIES: LazyLock<IntCounterVec> = LazyLock::new(|| {
     metrics::counters(
         "parley_notifier_deliveries_total",
-        "Attempts at a delivery by how they ended: sent, again, waits, cancelled, unknown, dead",
+        "Attempts at a delivery by how they ended: sent, again, waits, cancelled, unknown, endpointDead, dead",
         &["channel", "outcome"],
     )
 });
@@ -46,6 +46,13 @@ pub static BREAKERS: LazyLock<IntCounterVec> = LazyLock::new(|| {
     metrics::counters(
         "parley_notifier_breaker_opened_total",
         "How often a provider failed so often that it is left alone for a while",
+        &["channel"],
+    )
+});
+pub static ENDPOINTS_REMOVED: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    metrics::counters(
+        "parley_notifier_endpoints_removed_total",
+        "Endpoints taken out of their accounts because their provider says that nobody is there",
         &["channel"],
     )
 });

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use parley_commands::Client;
 use parley_nats::Connection as Nats;
 use parley_projections::elected::{Candidate, Role};
 use parley_runtime::{
@@ -14,6 +15,7 @@ use tokio::{sync::Notify, task::JoinSet};
 use crate::{
     channels::{CannotOpen, ChannelKind, Channels},
     config::{Config, NotifyConfig},
+    dead_endpoints::Remover,
     decider::Decider,
     deliver::{Worker, compose::Composer},
     follow::Follower,
@@ -109,6 +111,13 @@ impl Service {
             };
             shutdown.spawn(worker.run(shutdown.soft().clone()));
         }
+        let remover = Remover {
+            config: config.remove.clone(),
+            pool: pool.clone(),
+            commands: Client::new(nats.clone(), config.shards, config.remove.client.clone()),
+            clock: Arc::clone(clock),
+        };
+        shutdown.spawn(remover.run(shutdown.soft().clone()));
         let sweeping = sweep::run(
             pool.clone(),
             Arc::clone(clock),

@@ -11,7 +11,7 @@ use parley_notifier::{
     config::NotifyConfig,
     dead_letters,
     decider::Decider,
-    deliver::queue::{Outcome, claim, finish},
+    deliver::queue::{Outcome, begin, claim, finish},
     policy::{Target, decide::Facts, timers::Trigger},
     presence::Presence,
     thread::store::Threads,
@@ -240,7 +240,7 @@ async fn over_a_cap_there_is_one_digest_over_all_conversations() {
 }
 
 #[tokio::test]
-async fn an_sms_that_was_being_sent_is_never_sent_again_and_an_email_is() {
+async fn an_sms_that_was_begun_is_never_sent_again_and_an_email_is() {
     let world = World::new().await;
     world.endpoint("email", "bob@example.com").await;
     world.endpoint("sms", "+4915112300001").await;
@@ -253,7 +253,15 @@ async fn an_sms_that_was_being_sent_is_never_sent_again_and_an_email_is() {
         let again = claim(&world.pool, channel, 10, lease, world.now()).await.unwrap();
         assert!(again.is_empty(), "{channel:?}");
     }
-    // Their process is dead.
+    // Their process is dead, before the SMS was begun.
+    world.clock.advance(i64::try_from(lease.as_millis()).unwrap());
+    let claimed = claim(&world.pool, ChannelKind::Sms, 10, lease, world.now()).await.unwrap();
+    assert_eq!(claimed[0].attempts, 2);
+    let mut late = claimed[0].clone();
+    late.attempts = 1;
+    assert!(!begin(&world.pool, &late).await.unwrap(), "by one that was given up");
+    assert!(begin(&world.pool, &claimed[0]).await.unwrap());
+    // And the next one's afterwards.
     world.clock.advance(i64::try_from(lease.as_millis()).unwrap());
     let sms = claim(&world.pool, ChannelKind::Sms, 10, lease, world.now()).await.unwrap();
     assert!(sms.is_empty());
@@ -264,7 +272,7 @@ async fn an_sms_that_was_being_sent_is_never_sent_again_and_an_email_is() {
     // An end that comes too late changes nothing.
     let mut late = email[0].clone();
     late.attempts = 1;
-    let dead = Outcome::Dead { reason: "late".to_owned(), endpoint: false };
+    let dead = Outcome::Dead("late".to_owned());
     finish(&world.pool, &late, &dead, world.now()).await.unwrap();
     finish(&world.pool, &email[0], &Outcome::Sent, world.now()).await.unwrap();
     assert_eq!(world.count("notification_deliveries WHERE state = 'sent'").await, 1);
@@ -278,11 +286,14 @@ async fn a_dead_endpoint_is_not_used_again() {
     world.decide().await;
     let lease = world.config.deliver.lease();
     let claimed = claim(&world.pool, ChannelKind::Email, 10, lease, world.now()).await.unwrap();
-    let dead = Outcome::Dead { reason: "gone".to_owned(), endpoint: true };
+    let dead = Outcome::EndpointDead("gone".to_owned());
     finish(&world.pool, &claimed[0], &dead, world.now()).await.unwrap();
     world.waits("d.bob.eve", 1).await;
     world.decide().await;
     assert_eq!(world.count("notification_deliveries").await, 1);
     let reason = "notification_events WHERE payload->>'reason' = 'noEndpoint'";
     assert_eq!(world.count(reason).await, 1);
+    // It is to leave the account, and nobody has to look at what was meant for it.
+    assert_eq!(world.count("dead_endpoints").await, 1);
+    assert_eq!(dead_letters::list(&world.pool, 10).await.unwrap(), []);
 }

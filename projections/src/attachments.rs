@@ -160,30 +160,43 @@ pub async fn claim(
     rows.await?.iter().map(found).collect()
 }
 
-/// Whether somebody may fetch a file: they see a message that has it, as in history, or have
-/// uploaded it and not sent it yet.
-///
+/// Whether somebody may fetch a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// They see a message that has it, as in history, or have uploaded it and not sent it yet.
+    Granted,
+    /// A message is on its way with it; the views will say who sees that.
+    Undecided,
+    Refused,
+}
+
 /// # Errors
 /// If PostgreSQL does not answer.
-#[tracing::instrument(name = "projections.attachments.seen", skip_all, err(level = "debug"))]
-pub async fn is_seen_by(pool: &PgPool, id: Uuid, reader: &UserId) -> Result<bool, Failure> {
-    within(READ_DEADLINE, async {
-        let query = sqlx::query_scalar(
-            "SELECT EXISTS (SELECT FROM attachments a WHERE a.attachment_id = $1 \
-             AND a.uploaded_at IS NOT NULL AND a.erased_at IS NULL AND (\
-             EXISTS (SELECT FROM attachment_uses u \
+#[tracing::instrument(name = "projections.attachments.access", skip_all, err(level = "debug"))]
+pub async fn access(pool: &PgPool, id: Uuid, reader: &UserId) -> Result<Access, Failure> {
+    let row = within(READ_DEADLINE, async {
+        let query = sqlx::query(
+            "SELECT (EXISTS (SELECT FROM attachment_uses u \
              JOIN members me ON me.conversation_id = u.conversation_id AND me.user_id = $2 \
              AND me.visible @> u.conversation_seq \
              JOIN messages m ON m.conversation_id = u.conversation_id \
              AND m.conversation_seq = u.conversation_seq AND m.deleted_at IS NULL \
              AND (m.expires_at IS NULL OR m.expires_at > now()) \
              WHERE u.attachment_id = a.attachment_id) \
-             OR a.uploader_id = $2 AND NOT EXISTS (SELECT FROM attachment_uses u \
-             WHERE u.attachment_id = a.attachment_id)))",
+             OR a.uploader_id = $2 AND NOT used.is_so) AS is_granted, \
+             (NOT used.is_so AND a.claimed_at > now() - interval '10 s') IS TRUE AS is_on_its_way \
+             FROM attachments a CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM attachment_uses u \
+             WHERE u.attachment_id = a.attachment_id) AS is_so) used \
+             WHERE a.attachment_id = $1 AND a.uploaded_at IS NOT NULL AND a.erased_at IS NULL",
         );
-        Ok(query.bind(id).bind(reader.as_str()).fetch_one(pool).await?)
+        Ok(query.bind(id).bind(reader.as_str()).fetch_optional(pool).await?)
+    });
+    let Some(row) = row.await? else { return Ok(Access::Refused) };
+    Ok(match (row.try_get("is_granted")?, row.try_get("is_on_its_way")?) {
+        (true, _) => Access::Granted,
+        (false, true) => Access::Undecided,
+        (false, false) => Access::Refused,
     })
-    .await
 }
 
 /// A file that is there and whose message, if it has one, was not deleted and has not expired.

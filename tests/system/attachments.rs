@@ -53,13 +53,11 @@ async fn fetch(client: &Client, id: &str) -> Answer {
     client.get(&format!("/v1/attachments/{id}")).await
 }
 
-/// What the person gets, once the views have the message.
+/// What the person gets, as soon as they may know of the message.
 async fn download(client: &Client, id: &str) -> Bytes {
-    let found = eventually("it may be fetched", WITHIN, async || {
-        let found = fetch(client, id).await;
-        (found.status == 302).then_some(found)
-    });
-    let address = found.await.headers["location"].to_str().unwrap().to_owned();
+    let found = fetch(client, id).await;
+    assert_eq!(found.status, 302, "{}", found.json);
+    let address = found.headers["location"].to_str().unwrap().to_owned();
     let answer = client.try_address(Method::GET, &address, Bytes::new()).await.unwrap();
     assert_eq!(answer.status, 200);
     assert_eq!(answer.headers["x-content-type-options"], "nosniff");

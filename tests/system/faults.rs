@@ -91,6 +91,26 @@ async fn the_nats_server_is_killed_again_and_again() {
 }
 
 #[tokio::test]
+async fn a_server_of_a_cluster_is_killed_again_and_again() {
+    let deployment = Deployment::start_in_cluster().await;
+    let _commands = deployment.service("commands").await;
+    let _projections = deployment.service("projections").await;
+    let gateway = deployment.gateway().await;
+    let servers = deployment.nats.nodes();
+    let mut turn = 0;
+    under_load(&gateway.url(), async || {
+        let server = &servers[turn % servers.len()];
+        turn += 1;
+        server.kill9().await;
+        // Long enough for the others to elect leaders, and for what is written meanwhile.
+        tokio::time::sleep(BETWEEN).await;
+        server.restart().await;
+        deployment.nats.wait_ready().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn postgresql_is_killed_again_and_again() {
     let deployment = Deployment::start().await;
     let _commands = deployment.service("commands").await;

@@ -2,6 +2,7 @@
 
 mod faults;
 mod policy;
+mod verification;
 
 use std::path::Path;
 use std::time::Duration;

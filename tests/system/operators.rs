@@ -103,6 +103,8 @@ async fn each_service_shows_what_it_counts() {
         })
         .await;
         assert_eq!(client.get("/healthz").await.status, 200);
+        assert_eq!(client.get("/").await.status, 404);
+        assert_eq!(client.post("/metrics", &json!({})).await.status, 405);
     }
 }
 

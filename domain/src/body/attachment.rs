@@ -184,6 +184,15 @@ mod tests {
     }
 
     #[test]
+    fn its_reader_sees_the_text_and_the_names() {
+        let json = r#"{"kind":"attachment","text":"look","attachments":[
+            {"attachmentId":"0193e5a0-7b1c-7def-8123-456789abcdef","fileName":"box.jpg",
+            "contentType":"image/jpeg","sizeBytes":1}]}"#;
+        let body: Body = serde_json::from_str(json).unwrap();
+        assert_eq!(body.texts(), ["look", "box.jpg"]);
+    }
+
+    #[test]
     fn a_message_has_1_to_10_different_files() {
         let with = |ids: &[u128]| {
             let attachments =

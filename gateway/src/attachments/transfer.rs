@@ -67,20 +67,30 @@ pub fn send(file: File, length: u64, bounds: TransferBounds, slot: Slot) -> Body
     let (chunks, body) = mpsc::channel(1);
     tokio::spawn(async move {
         if let Err(error) = read(file, length, bounds, &chunks).await {
-            // The length was promised: whoever still reads sees that the rest is missing.
             tracing::debug!(%error, "a file was not sent to its end");
-            let _ = timeout(bounds.stall, chunks.send(Err(error))).await;
         }
         drop(slot);
     });
-    Body::from_stream(stream::unfold(body, async |mut body| Some((body.recv().await?, body))))
+    Body::from_stream(stream::unfold((body, length), async |(mut body, left)| {
+        match body.recv().await {
+            Some(chunk) => {
+                let left = left.saturating_sub(chunk.len() as u64);
+                Some((Ok(chunk), (body, left)))
+            }
+            // The length was promised: nobody is to take this for all of it.
+            None if left > 0 => {
+                Some((Err(io::Error::from(io::ErrorKind::UnexpectedEof)), (body, 0)))
+            }
+            None => None,
+        }
+    }))
 }
 
 async fn read(
     file: File,
     length: u64,
     bounds: TransferBounds,
-    chunks: &mpsc::Sender<io::Result<Bytes>>,
+    chunks: &mpsc::Sender<Bytes>,
 ) -> io::Result<()> {
     let end = Instant::now() + bounds.transfer;
     let too_slow = || io::Error::new(io::ErrorKind::TimedOut, "nobody reads");
@@ -95,7 +105,7 @@ async fn read(
         left = left.saturating_sub(count);
         metrics::BYTES.with_label_values(&["out"]).inc_by(count);
         let stalled = (Instant::now() + bounds.stall).min(end);
-        match timeout_at(stalled, chunks.send(Ok(chunk.freeze()))).await {
+        match timeout_at(stalled, chunks.send(chunk.freeze())).await {
             Ok(Ok(())) => {}
             // They have gone.
             Ok(Err(_)) => return Ok(()),

@@ -1,4 +1,4 @@
-//! Proving an address: an email by a link, a phone by a code.
+//! Proving an address: an email or a webhook by a link, a phone by a code.
 
 use parley_commands::{AccountRequest, Client};
 use parley_domain::{
@@ -72,6 +72,23 @@ async fn the_button_behind_the_link_verifies_and_looking_does_not() {
         assert!(done.text.contains("Confirmed"), "{done:?}");
     }
     until_state(world, "ver_a", &endpoint, "verified").await;
+}
+
+#[tokio::test]
+async fn whoever_answers_at_a_webhook_posts_to_its_link() {
+    let world = world();
+    let url = "https://shop.example/hook?of=ver_g";
+    let endpoint = pending(world, "ver_g", Address::Webhook(url.to_owned())).await;
+    let path = link("ver_g", &endpoint, url);
+    assert_eq!(world.request("GET", &path, &[], "").await.status, 200);
+    let other = link("ver_g", &endpoint, "https://shop.example/hook?of=eve");
+    world.request("POST", &other, &[], "").await.refused(400, "invalid_body");
+    until_state(world, "ver_g", &endpoint, "pending").await;
+    // A service, not a browser: no headers, no body.
+    for _ in 0..2 {
+        assert_eq!(world.request("POST", &path, &[], "").await.status, 200);
+    }
+    until_state(world, "ver_g", &endpoint, "verified").await;
 }
 
 #[tokio::test]

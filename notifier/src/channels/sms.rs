@@ -184,8 +184,9 @@ fn read(answer: &Answer) -> Result<Sent, Error> {
     })
 }
 
-/// Invalid, not reachable, not a mobile, opted out (STOP).
-const DEAD: [u64; 5] = [21211, 21214, 21217, 21610, 21614];
+/// Not a number, not a mobile's, or its owner has answered STOP. Not 21214: one that cannot be reached
+/// may be reached tomorrow.
+const DEAD: [u64; 4] = [21211, 21217, 21610, 21614];
 /// Too many requests, of the account or of a sender.
 const TOO_MANY: [u64; 3] = [20429, 14107, 21611];
 /// Not signed in, or the account is closed: nobody can be told.
@@ -195,8 +196,8 @@ impl ChannelError for Error {
     fn failed(&self) -> Failed {
         let reason = self.to_string();
         match *self {
-            Self::Compose(_) | Self::Country => Failed::GiveUp { reason },
-            Self::Number(_) => Failed::EndpointDead { reason },
+            // What is no number here may be one by tomorrow's plan: only the provider knows.
+            Self::Compose(_) | Self::Number(_) | Self::Country => Failed::GiveUp { reason },
             Self::Capped { wait } => Failed::Wait { reason, after: wait },
             Self::NoAnswer(NoAnswer::Unreachable) => Failed::Retry { reason, after: None },
             Self::NoAnswer(NoAnswer::Lost | NoAnswer::Late) => Failed::Unknown { reason },

@@ -227,13 +227,10 @@ impl ChannelError for Error {
         let reason = self.to_string();
         match *self {
             Self::Compose(_)
-            | Self::Unencrypted(Unencrypted::TooLong)
-            | Self::Target(BadTarget::NotAllowed)
-            | Self::NoAnswer(NoAnswer::Request) => Failed::GiveUp { reason },
-            Self::Target(BadTarget::Form | BadTarget::NotPublic)
-            | Self::Unencrypted(Unencrypted::Keys)
-            | Self::NoAnswer(NoAnswer::NotPublic)
-            | Self::Refused { status: 404 | 410, .. } => Failed::EndpointDead { reason },
+            | Self::Unencrypted(Unencrypted::TooLong | Unencrypted::Keys)
+            | Self::Target(_)
+            | Self::NoAnswer(NoAnswer::Request | NoAnswer::NotPublic) => Failed::GiveUp { reason },
+            Self::Refused { status: 404 | 410, .. } => Failed::EndpointDead { reason },
             Self::Unencrypted(Unencrypted::Random) => Failed::Retry { reason, after: None },
             // A second one takes the place of the first: it has the same topic and tag.
             Self::NoAnswer(NoAnswer::Unreachable | NoAnswer::Lost | NoAnswer::Late) => {

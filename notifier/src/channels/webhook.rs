@@ -215,11 +215,9 @@ impl ChannelError for Error {
         let reason = self.to_string();
         match *self {
             Self::Compose(_)
-            | Self::Target(BadTarget::NotAllowed)
-            | Self::NoAnswer(NoAnswer::Request) => Failed::GiveUp { reason },
-            Self::Target(BadTarget::Form | BadTarget::NotPublic)
-            | Self::NoAnswer(NoAnswer::NotPublic)
-            | Self::Refused { status: 410, .. } => Failed::EndpointDead { reason },
+            | Self::Target(_)
+            | Self::NoAnswer(NoAnswer::Request | NoAnswer::NotPublic) => Failed::GiveUp { reason },
+            Self::Refused { status: 410, .. } => Failed::EndpointDead { reason },
             // It may have been read; a second one has the same id.
             Self::NoAnswer(NoAnswer::Unreachable | NoAnswer::Lost | NoAnswer::Late) => {
                 Failed::Retry { reason, after: None }

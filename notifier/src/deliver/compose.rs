@@ -333,3 +333,24 @@ fn preview_of(body: &Body) -> Option<String> {
     }
     Some(preview)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_shown_by_their_text_or_their_names() {
+        let preview = |text: &str| {
+            let json = format!(
+                r#"{{"kind":"attachment",{text}"attachments":[
+                {{"attachmentId":"0193e5a0-7b1c-7def-8123-456789abc001","fileName":"box.jpg",
+                "contentType":"image/jpeg","sizeBytes":1}},
+                {{"attachmentId":"0193e5a0-7b1c-7def-8123-456789abc002","fileName":"lid.jpg",
+                "contentType":"image/jpeg","sizeBytes":1}}]}}"#
+            );
+            preview_of(&serde_json::from_str(&json).unwrap())
+        };
+        assert_eq!(preview(r#""text":"look","#).as_deref(), Some("look"));
+        assert_eq!(preview("").as_deref(), Some("box.jpg, lid.jpg"));
+    }
+}

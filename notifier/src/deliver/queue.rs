@@ -64,11 +64,11 @@ pub enum Outcome {
     Cancelled(&'static str),
     /// Nobody knows whether it was sent, and it must not be sent twice.
     Unknown(String),
-    Dead {
-        reason: String,
-        /// The endpoint reaches nobody any more.
-        endpoint: bool,
-    },
+    /// Nobody is reached at this endpoint any more: it leaves the account, and there is nothing for a
+    /// person to look at.
+    EndpointDead(String),
+    /// For a person to look at.
+    Dead(String),
 }
 
 impl Outcome {
@@ -80,13 +80,14 @@ impl Outcome {
             Self::Again { counts: false, .. } => "waits",
             Self::Cancelled(_) => "cancelled",
             Self::Unknown(_) => "unknown",
-            Self::Dead { .. } => "dead",
+            Self::EndpointDead(_) => "endpointDead",
+            Self::Dead(_) => "dead",
         }
     }
 }
 
-/// Takes deliveries that are due, for as long as `lease`. An SMS whose process has died meanwhile is
-/// not among them.
+/// Takes deliveries that are due, for as long as `lease`. An SMS whose process has died after it had
+/// begun to send it is not among them.
 ///
 /// # Errors
 /// If PostgreSQL does not answer.
@@ -101,7 +102,7 @@ pub async fn claim(
         sqlx::query(
             "UPDATE notification_deliveries SET state = 'unknown', updated_at = $2, \
              reason = 'its process died while it was sent' \
-             WHERE channel = $1 AND state = 'sending' AND next_at <= $2",
+             WHERE channel = $1 AND state = 'sending' AND begun AND next_at <= $2",
         )
         .bind(channel.as_str())
         .bind(now.to_date_time())
@@ -110,10 +111,10 @@ pub async fn claim(
     }
     let rows = sqlx::query(
         "UPDATE notification_deliveries d SET state = 'sending', attempts = attempts + 1, \
-         next_at = $3, updated_at = $2 WHERE delivery_id IN (\
+         begun = false, next_at = $3, updated_at = $2 WHERE delivery_id IN (\
          SELECT delivery_id FROM notification_deliveries \
          WHERE channel = $1 AND next_at <= $2 AND state IN ('pending', 'sending') \
-         AND (state = 'pending' OR channel <> 'sms') \
+         AND (state = 'pending' OR channel <> 'sms' OR NOT begun) \
          ORDER BY next_at LIMIT $4 FOR UPDATE SKIP LOCKED) RETURNING d.*",
     )
     .bind(channel.as_str())
@@ -123,6 +124,23 @@ pub async fn claim(
     .fetch_all(pool)
     .await?;
     rows.iter().map(delivery).collect()
+}
+
+/// Marks that the provider is about to be asked. Says whether it may be: not if the delivery is not
+/// this process's any more, because it took too long.
+///
+/// # Errors
+/// If PostgreSQL does not answer.
+pub async fn begin(pool: &PgPool, delivery: &Delivery) -> Result<bool, Failure> {
+    let begun = sqlx::query(
+        "UPDATE notification_deliveries SET begun = true \
+         WHERE delivery_id = $1 AND attempts = $2 AND state = 'sending'",
+    )
+    .bind(delivery.delivery_id)
+    .bind(i32::try_from(delivery.attempts).unwrap_or(i32::MAX))
+    .execute(pool)
+    .await?;
+    Ok(begun.rows_affected() == 1)
 }
 
 fn delivery(row: &PgRow) -> Result<Delivery, Failure> {
@@ -143,7 +161,8 @@ fn delivery(row: &PgRow) -> Result<Delivery, Failure> {
     })
 }
 
-/// Stores how an attempt ended, unless it is not this process's any more.
+/// Stores how an attempt ended, unless it is not this process's any more. An endpoint that turned out
+/// to be dead is queued, too, for [`crate::dead_endpoints`].
 ///
 /// # Errors
 /// If PostgreSQL does not answer.
@@ -158,7 +177,8 @@ pub async fn finish(
         Outcome::Again { at, reason, counts } => ("pending", Some(&**reason), *at, !counts),
         Outcome::Cancelled(reason) => ("cancelled", Some(*reason), now, false),
         Outcome::Unknown(reason) => ("unknown", Some(&**reason), now, false),
-        Outcome::Dead { reason, .. } => ("dead", Some(&**reason), now, false),
+        Outcome::EndpointDead(reason) => ("cancelled", Some(&**reason), now, false),
+        Outcome::Dead(reason) => ("dead", Some(&**reason), now, false),
     };
     let mut transaction = pool.begin().await?;
     sqlx::query(
@@ -174,14 +194,15 @@ pub async fn finish(
     .bind(i32::from(uncounted))
     .execute(&mut *transaction)
     .await?;
-    if let Outcome::Dead { reason, endpoint: true } = outcome {
+    if let Outcome::EndpointDead(reason) = outcome {
         sqlx::query(
-            "INSERT INTO dead_endpoints (user_id, endpoint_id, reason) VALUES ($1, $2, $3) \
-             ON CONFLICT DO NOTHING",
+            "INSERT INTO dead_endpoints (user_id, endpoint_id, reason, at, next_at) \
+             VALUES ($1, $2, $3, $4, $4) ON CONFLICT DO NOTHING",
         )
         .bind(delivery.user_id.as_str())
         .bind(&delivery.endpoint_id)
         .bind(reason)
+        .bind(now.to_date_time())
         .execute(&mut *transaction)
         .await?;
     }

@@ -124,7 +124,7 @@ impl World {
             match what {
                 What::Message => {
                     let due = later(at, self.policy.grace);
-                    self.windows.message(key(who), || Window { position, due, was_away: true });
+                    self.windows.message(key(who), |_| Window { position, due, was_away: true });
                 }
                 What::Read => {
                     cancelled.extend(self.windows.read(&key(who)).map(|_| who));

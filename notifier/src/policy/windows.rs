@@ -37,11 +37,11 @@ pub struct Windows {
 
 impl Windows {
     /// A message came for somebody; says whether it opened a window.
-    pub fn message(&mut self, key: Key, window: impl FnOnce() -> Window) -> bool {
+    pub fn message(&mut self, key: Key, window: impl FnOnce(&Key) -> Window) -> bool {
         if self.open.contains_key(&key) {
             return false;
         }
-        let window = window();
+        let window = window(&key);
         self.order.push_back((window.position, key.clone()));
         self.open.insert(key, window);
         if self.order.len() > self.open.len() * 2 + 1_024 {
@@ -123,14 +123,14 @@ mod tests {
     #[test]
     fn the_first_message_opens_and_the_others_count() {
         let mut windows = Windows::default();
-        assert!(windows.message(key("bob"), || window(1, 30)));
-        assert!(!windows.message(key("bob"), || window(2, 31)));
-        assert!(windows.message(key("eve"), || window(3, 32)));
+        assert!(windows.message(key("bob"), |_| window(1, 30)));
+        assert!(!windows.message(key("bob"), |_| window(2, 31)));
+        assert!(windows.message(key("eve"), |_| window(3, 32)));
         assert_eq!(windows.oldest(), Some(1));
         assert!(ended(&mut windows, 29).is_empty());
         assert_eq!(ended(&mut windows, 30), [1]);
         assert_eq!(windows.oldest(), Some(3));
-        assert!(windows.message(key("bob"), || window(4, 60)));
+        assert!(windows.message(key("bob"), |_| window(4, 60)));
         assert_eq!(ended(&mut windows, 100), [3, 4]);
         assert!(windows.is_empty());
     }
@@ -138,11 +138,11 @@ mod tests {
     #[test]
     fn a_reading_cancels_and_the_next_message_opens_anew() {
         let mut windows = Windows::default();
-        windows.message(key("bob"), || window(1, 30));
+        windows.message(key("bob"), |_| window(1, 30));
         assert_eq!(windows.read(&key("bob")), Some(window(1, 30)));
         assert_eq!(windows.read(&key("bob")), None);
         assert_eq!(windows.oldest(), None);
-        windows.message(key("bob"), || window(5, 40));
+        windows.message(key("bob"), |_| window(5, 40));
         assert!(ended(&mut windows, 35).is_empty());
         assert_eq!(windows.oldest(), Some(5));
         assert_eq!(ended(&mut windows, 40), [5]);
@@ -151,9 +151,9 @@ mod tests {
     #[test]
     fn what_was_cancelled_takes_no_room() {
         let mut windows = Windows::default();
-        windows.message(key("eve"), || window(0, i64::from(u32::MAX)));
+        windows.message(key("eve"), |_| window(0, i64::from(u32::MAX)));
         for position in 1..100_000 {
-            windows.message(key("bob"), || window(position, i64::from(u32::MAX)));
+            windows.message(key("bob"), |_| window(position, i64::from(u32::MAX)));
             windows.read(&key("bob"));
         }
         assert_eq!(windows.len(), 1);

@@ -1,13 +1,13 @@
 //! DKIM, checked as a receiving server does (RFC 6376 relaxed/relaxed, RFC 8463 Ed25519).
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use parley_notifier::channels::Address;
+use parley_notifier::{channels::Address, testing::SmtpServer};
 use ring::{
     digest::{SHA256, digest as hash},
     signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey},
 };
 
-use crate::support::{channels, digest, endpoint, smtp_server::SmtpServer};
+use crate::support::{channels, digest, endpoint};
 
 const SEED: [u8; 32] = [9; 32];
 

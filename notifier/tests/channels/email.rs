@@ -3,13 +3,10 @@
 use parley_notifier::{
     channels::{Address, Channels, Endpoint, Failed},
     notice::{Notice, Proof, What},
+    testing::{Fate, Letter, SmtpServer},
 };
 
-use crate::support::{
-    channels, close, digest, endpoint, notice,
-    smtp_server::{Fate, Letter, SmtpServer},
-    verify,
-};
+use crate::support::{channels, close, digest, endpoint, notice, verify};
 
 fn to(address: &str) -> Endpoint {
     endpoint(Address::Email(address.to_owned()))
@@ -114,7 +111,7 @@ async fn the_servers_answers_are_told_apart() {
     let channels = over(&server, &[]);
     for (fate, expected) in [
         (Fate::RefuseRecipient("451 4.7.1 greylisted"), "Retry"),
-        (Fate::RefuseRecipient("550 user unknown"), "EndpointDead"),
+        (Fate::RefuseRecipient("550 user unknown"), "GiveUp"),
         (Fate::RefuseRecipient("550 5.1.1 <bob@example.com>: unknown"), "EndpointDead"),
         (Fate::RefuseRecipient("550 5.7.1 policy"), "GiveUp"),
         (Fate::RefuseRecipient("554 no"), "GiveUp"),
@@ -227,7 +224,7 @@ async fn a_server_that_is_away_is_left_alone_for_a_while() {
 async fn people_who_are_not_there_do_not_close_the_server() {
     let server = SmtpServer::start().await;
     let channels = over(&server, &[("PARLEY_NOTIFY_BREAKER_FAILURES", "2")]);
-    server.next(&[Fate::RefuseRecipient("550 user unknown"); 10]);
+    server.next(&[Fate::RefuseRecipient("550 5.1.1 user unknown"); 10]);
     for _ in 0..10 {
         let failed = channels.send(&to("bob@example.com"), &digest(1)).await.unwrap_err();
         assert!(matches!(failed, Failed::EndpointDead { .. }), "{failed:?}");
@@ -243,7 +240,7 @@ async fn what_an_email_cannot_do_is_given_up() {
     assert!(matches!(failed, Failed::GiveUp { .. }), "{failed:?}");
     for address in ["", "bob", "bob@", "bob@example.com\r\nDATA", "a@b.example, c@d.example"] {
         let failed = channels.send(&to(address), &digest(1)).await.unwrap_err();
-        assert!(matches!(failed, Failed::EndpointDead { .. }), "{address:?}: {failed:?}");
+        assert!(matches!(failed, Failed::GiveUp { .. }), "{address:?}: {failed:?}");
     }
     let none = crate::support::channels(&[]);
     let failed = none.send(&to("bob@example.com"), &digest(1)).await.unwrap_err();

@@ -3,16 +3,13 @@
 use parley_notifier::{
     channels::{Address, Channels, Endpoint},
     notice::{Proof, What},
+    testing::{HttpServer, Reply},
 };
 use url::form_urlencoded;
 
 use crate::{
     email::kind,
-    support::{
-        channels, close, digest, endpoint,
-        http_server::{HttpServer, Reply},
-        notice, verify,
-    },
+    support::{channels, close, digest, endpoint, notice, verify},
 };
 
 fn to(number: &str) -> Endpoint {
@@ -80,6 +77,7 @@ async fn the_providers_answers_are_told_apart() {
         (problem(400, 21211), "EndpointDead"),
         (problem(400, 21610), "EndpointDead"),
         (problem(400, 21614), "EndpointDead"),
+        (problem(400, 21214), "GiveUp"),
         (problem(400, 21408), "GiveUp"),
         (problem(400, 21602), "GiveUp"),
         (problem(429, 20429), "Retry"),
@@ -145,9 +143,9 @@ async fn only_numbers_of_the_countries_allowed_are_asked_for() {
         ("+436641234567", None),
         ("+33612345678", Some("GiveUp")),
         ("+12025550123", Some("GiveUp")),
-        ("015112345678", Some("EndpointDead")),
-        ("+491", Some("EndpointDead")),
-        ("+499001234567", Some("EndpointDead")),
+        ("015112345678", Some("GiveUp")),
+        ("+491", Some("GiveUp")),
+        ("+499001234567", Some("GiveUp")),
     ] {
         let failed = channels.send(&to(number), &digest(1)).await.err();
         assert_eq!(failed.as_ref().map(kind), expected, "{number}: {failed:?}");

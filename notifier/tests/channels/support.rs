@@ -1,7 +1,4 @@
-//! Servers that behave as they are told, and things to send.
-
-pub mod http_server;
-pub mod smtp_server;
+//! Things to send.
 
 use std::sync::Arc;
 

@@ -10,6 +10,7 @@ use p256::{
 use parley_notifier::{
     channels::{Address, Channels, Endpoint},
     notice::Proof,
+    testing::{HttpServer, Reply, Seen},
 };
 use ring::{
     aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
@@ -19,11 +20,7 @@ use serde_json::{Value, json};
 
 use crate::{
     email::kind,
-    support::{
-        channels, close, digest, endpoint,
-        http_server::{HttpServer, Reply, Seen},
-        now, verify,
-    },
+    support::{channels, close, digest, endpoint, now, verify},
 };
 
 /// A browser with a subscription.
@@ -231,13 +228,13 @@ async fn nothing_is_sent_into_the_operators_network() {
         "not an address".to_owned(),
     ] {
         let failed = channels.send(&browser.at(&url), &digest(1)).await.unwrap_err();
-        assert_eq!(kind(&failed), "EndpointDead", "{url}: {failed:?}");
+        assert_eq!(kind(&failed), "GiveUp", "{url}: {failed:?}");
     }
     assert!(server.seen().is_empty());
 }
 
 #[tokio::test]
-async fn keys_that_are_none_are_dead_and_a_subscription_needs_no_proof() {
+async fn keys_that_are_none_are_given_up_and_a_subscription_needs_no_proof() {
     let server = HttpServer::start(Reply::status(201)).await;
     let channels = sender(&[]);
     let broken = endpoint(Address::WebPush {
@@ -246,7 +243,7 @@ async fn keys_that_are_none_are_dead_and_a_subscription_needs_no_proof() {
         auth: BASE64.encode([1; 16]),
     });
     let failed = channels.send(&broken, &digest(1)).await.unwrap_err();
-    assert_eq!(kind(&failed), "EndpointDead", "{failed:?}");
+    assert_eq!(kind(&failed), "GiveUp", "{failed:?}");
     let what = verify(1, Proof::Code("1".to_owned()));
     let failed = channels.send(&Browser::new(3).at(&server.url), &what).await.unwrap_err();
     assert_eq!(kind(&failed), "GiveUp", "{failed:?}");

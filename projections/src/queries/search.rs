@@ -103,7 +103,8 @@ const SPANS: &str = "SELECT s.conversation_id, s.active_at, lower(r.range) AS fi
     AND ($4::text IS NULL OR EXISTS (SELECT 1 FROM members sender \
     WHERE sender.conversation_id = me.conversation_id AND sender.user_id = $4)) \
     AND NOT isempty(reach.seen)) k \
-    WHERE $5::text IS NULL OR (k.active_at, k.conversation_id) <= ($7::timestamptz, $5) \
+    WHERE $5::text IS NULL OR k.conversation_id = $5 \
+    OR (k.active_at, k.conversation_id) < ($7::timestamptz, $5) \
     ORDER BY k.active_at DESC, k.conversation_id DESC LIMIT $8) s \
     CROSS JOIN LATERAL unnest(s.seen) AS r (range) \
     ORDER BY s.active_at DESC, s.conversation_id DESC, lower(r.range) DESC";

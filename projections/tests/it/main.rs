@@ -6,6 +6,7 @@
 
 mod accounts;
 mod applying;
+mod attachments;
 mod changes;
 mod channels;
 mod groups;

@@ -380,7 +380,8 @@ async fn crowd(pool: &PgPool, messages: i64, conversations: i64) {
         "INSERT INTO conversations (shard, conversation_id, kind, position, version, last_seq, \
          created_at, updated_at, last_message_at) \
          SELECT n % 4, CASE WHEN n <= $2 THEN 'd.hub.u' || n ELSE 'd.t' || n || '.u' || n END, \
-         'direct', 1, seqs, seqs, now(), now(), now() - n * 7919 % 1000000 * interval '1 s' \
+         'direct', 1, seqs, seqs, now(), now(), \
+         date_trunc('milliseconds', now()) - n * 7919 % 1000000 * interval '1 s' \
          FROM generate_series(1, 10000 + $2) n, \
          LATERAL (SELECT CASE WHEN n <= $2 THEN $1 / $2 ELSE 1 END AS seqs) own",
         "INSERT INTO members (conversation_id, user_id, read_seq, delivered_seq) \
@@ -430,10 +431,11 @@ async fn a_search_reads_what_it_must_and_no_more() {
             assert!(read("members") <= 2 * conversations + 200, "{}", read("members"));
             assert!(read("conversations") <= conversations + 200, "{}", read("conversations"));
             let (mut pages, mut cursor) = (1, sent(first.next_cursor));
-            let mut found = first.hits.len();
+            let (mut found, mut all) = (first.hits.len(), first.messages);
             while let Some(place) = cursor.take().filter(|_| typed != "oft") {
                 let next = page(&pool, "hub", &wanted, Some(place), limits).await;
                 found += next.hits.len();
+                all += next.messages;
                 pages += 1;
                 cursor = sent(next.next_cursor);
             }
@@ -443,6 +445,7 @@ async fn a_search_reads_what_it_must_and_no_more() {
                 first.messages,
                 began.elapsed(),
             );
+            assert!(typed == "oft" || all == u64::try_from(messages).unwrap(), "{what}: {all}");
             assert_eq!(
                 found,
                 match typed {

@@ -8,17 +8,26 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use parley_runtime::engines::testing::{
-    ScratchDir, TestNats, TestPostgres, TestPostgresServer, TestProgram,
+    ScratchDir, TestNats, TestNatsCluster, TestPostgres, TestPostgresServer, TestProgram,
 };
 
 use super::{Client, Socket, eventually, free_address, program, up::UNLIMITED};
 
-/// One NATS, one PostgreSQL, and as many services as the test starts.
-pub struct Deployment {
-    pub nats: TestNats,
+/// NATS, one server or a cluster of three, one PostgreSQL, and as many services as the test starts.
+pub struct Deployment<N = TestNats> {
+    pub nats: N,
     pub postgres: TestPostgresServer,
     variables: Vec<(String, String)>,
     scratch: ScratchDir,
+}
+
+impl Deployment<TestNatsCluster> {
+    /// On three servers, each with a copy of everything.
+    pub async fn start_in_cluster() -> Self {
+        let (nats, postgres) = tokio::join!(TestNatsCluster::start(), TestPostgres::dedicated());
+        let url = nats.url();
+        Self::start_on(nats, &url, postgres, &[("PARLEY_STREAM_REPLICAS", "3")]).await
+    }
 }
 
 impl Deployment {
@@ -30,8 +39,20 @@ impl Deployment {
     /// The same with more `PARLEY_*` variables, which every service gets.
     pub async fn start_with(variables: &[(&str, &str)]) -> Self {
         let (nats, postgres) = tokio::join!(TestNats::start(), TestPostgres::dedicated());
+        let url = nats.url();
+        Self::start_on(nats, &url, postgres, variables).await
+    }
+}
+
+impl<N> Deployment<N> {
+    async fn start_on(
+        nats: N,
+        nats_url: &str,
+        postgres: TestPostgresServer,
+        variables: &[(&str, &str)],
+    ) -> Self {
         let mut all = vec![
-            ("PARLEY_NATS_URL".to_owned(), nats.url()),
+            ("PARLEY_NATS_URL".to_owned(), nats_url.to_owned()),
             ("PARLEY_DATABASE_URL".to_owned(), postgres.url()),
             (
                 "PARLEY_JWT_HS256_SECRET".to_owned(),
@@ -62,6 +83,16 @@ impl Deployment {
     /// The database, to look into.
     pub async fn pool(&self) -> sqlx::PgPool {
         sqlx::PgPool::connect(&self.postgres.url()).await.unwrap()
+    }
+
+    /// A token of the marketplace, as `parley token` makes it: for gateways without `/dev/token`.
+    pub async fn token(&self, user: &str) -> String {
+        let mut command = tokio::process::Command::new(program());
+        let variables = self.variables.iter().map(|(name, value)| (name, value));
+        command.args(["token", "--user", user]).envs(variables).current_dir(self.dir());
+        let output = command.output().await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
     }
 
     /// Starts a service by the name of its subcommand; returns at once.

@@ -50,6 +50,11 @@ impl Client {
         }
     }
 
+    /// Signed in by `token`.
+    pub fn with_token(url: &str, token: String) -> Self {
+        Self { token: Some(token), ..Self::anonymous(url) }
+    }
+
     /// Signs in as `user` by `/dev/token`.
     pub async fn sign_in(url: &str, user: &str) -> Self {
         let anonymous = Self::anonymous(url);

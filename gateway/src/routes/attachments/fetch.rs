@@ -6,8 +6,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use parley_domain::Timestamp;
-use parley_projections::attachments::is_seen_by;
+use parley_domain::{Timestamp, UserId};
+use parley_projections::attachments::{Access, access};
+use tokio::time::{Duration, Instant, sleep};
+use uuid::Uuid;
 
 use super::NamedAttachment;
 use crate::{
@@ -20,6 +22,11 @@ use crate::{
     },
     state::AppState,
 };
+
+/// A message may be with its readers before the views have it, which are given so long.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Between two looks at them.
+const PAUSE: Duration = Duration::from_millis(20);
 
 pub fn endpoint() -> Endpoint {
     let operation = Operation::new("fetchAttachment", "The address of a file")
@@ -36,9 +43,7 @@ async fn fetch(
     NamedAttachment(id): NamedAttachment,
 ) -> Result<Response, ApiError> {
     let attachments = super::attachments(&state)?;
-    if !is_seen_by(&state.pool, id, &caller.user_id).await? {
-        return Err(ApiError::no_attachment());
-    }
+    may_fetch(&state, id, &caller.user_id).await?;
     let ttl = i64::try_from(attachments.config.download_url_ttl.as_millis()).unwrap_or(i64::MAX);
     let expires_at = Timestamp::from_unix_millis(state.now().unix_millis().saturating_add(ttl));
     let address = attachments.addresses.sign(Method::Get, id, &caller.user_id, expires_at);
@@ -50,4 +55,15 @@ async fn fetch(
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     ];
     Ok((StatusCode::FOUND, headers).into_response())
+}
+
+async fn may_fetch(state: &AppState, id: Uuid, reader: &UserId) -> Result<(), ApiError> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match access(&state.pool, id, reader).await? {
+            Access::Granted => return Ok(()),
+            Access::Undecided if Instant::now() < until => sleep(PAUSE).await,
+            Access::Undecided | Access::Refused => return Err(ApiError::no_attachment()),
+        }
+    }
 }

@@ -55,6 +55,10 @@ pub struct Enhanced {
 }
 
 impl Enhanced {
+    fn is_nobody(self) -> bool {
+        matches!(self, Self { class: 5, subject: 1, detail: 1 | 2 | 3 | 6 | 10 })
+    }
+
     /// From the beginning of a server's text.
     fn parse(text: &str) -> Option<Self> {
         let mut numbers = text.split_whitespace().next()?.splitn(3, '.').map(str::parse);
@@ -86,15 +90,15 @@ impl Error {
         Self::Lost { step, why }
     }
 
-    /// Whether the server says that there is no such person.
-    fn says_nobody(step: Step, code: u16, enhanced: Option<Enhanced>) -> bool {
-        match enhanced {
-            // No such mailbox, domain or syntax; moved; switched off.
-            Some(Enhanced { class: 5, subject: 1, detail: 1 | 2 | 3 | 6 | 10 })
-            | Some(Enhanced { class: 5, subject: 2, detail: 1 }) => true,
-            Some(_) => false,
-            None => step == Step::Recipient && matches!(code, 550 | 551 | 553),
-        }
+    /// Whether the server says that there is no such person: no such mailbox, domain or syntax, or
+    /// moved. Nothing less will do, because the address is lost to its owner then: a 550 alone may be
+    /// a matter of policy, and 5.2.1 one of too many letters.
+    fn says_nobody(step: Step, enhanced: Option<Enhanced>) -> bool {
+        let of_recipient = match step {
+            Step::Recipient | Step::Data | Step::Content => true,
+            Step::Connect | Step::SignIn | Step::Sender => false,
+        };
+        of_recipient && enhanced.is_some_and(Enhanced::is_nobody)
     }
 }
 
@@ -102,8 +106,7 @@ impl ChannelError for Error {
     fn failed(&self) -> Failed {
         let reason = self.to_string();
         match *self {
-            Self::Compose(_) => Failed::GiveUp { reason },
-            Self::Address => Failed::EndpointDead { reason },
+            Self::Compose(_) | Self::Address => Failed::GiveUp { reason },
             // The letter may be on its way.
             Self::Lost { step: Step::Content, .. } => Failed::Unknown { reason },
             Self::Busy | Self::Lost { .. } => Failed::Retry { reason, after: None },
@@ -111,7 +114,7 @@ impl ChannelError for Error {
             // A matter between the server and us: 530 and 538 want us to sign in first.
             Self::Refused { step: Step::Connect | Step::SignIn, .. }
             | Self::Refused { code: 530 | 538, .. } => Failed::Retry { reason, after: None },
-            Self::Refused { step, code, enhanced } if Self::says_nobody(step, code, enhanced) => {
+            Self::Refused { step, enhanced, .. } if Self::says_nobody(step, enhanced) => {
                 Failed::EndpointDead { reason }
             }
             Self::Refused { .. } => Failed::GiveUp { reason },
@@ -140,16 +143,20 @@ mod tests {
     #[test]
     fn who_is_not_there_is_told_from_what_is_not_wanted() {
         for (step, code, text) in [
-            (Step::Recipient, 550, "user unknown"),
             (Step::Recipient, 550, "5.1.1 <bob@example.com>: no such user"),
-            (Step::Recipient, 553, ""),
+            (Step::Recipient, 556, "5.1.10 takes no mail"),
+            (Step::Recipient, 551, "5.1.6 moved"),
+            (Step::Data, 554, "5.1.2 no such domain"),
             (Step::Content, 550, "5.1.1 no such user"),
-            (Step::Recipient, 550, "5.2.1 disabled"),
         ] {
             let failed = refused(step, code, text).failed();
             assert!(matches!(failed, Failed::EndpointDead { .. }), "{code} {text}: {failed:?}");
         }
         for (step, code, text) in [
+            (Step::Recipient, 550, "user unknown"),
+            (Step::Recipient, 553, ""),
+            (Step::Recipient, 550, "5.2.1 too many letters"),
+            (Step::Sender, 553, "5.1.3 bad address"),
             (Step::Recipient, 550, "5.7.1 not from you"),
             (Step::Recipient, 552, "5.2.2 mailbox full"),
             (Step::Recipient, 554, "no"),

@@ -1,7 +1,8 @@
-//! `GET` and `POST /v1/notification-endpoints/verify?token=`: the link in the email that asks whether
-//! an address is right, without a login.
+//! `GET` and `POST /v1/notification-endpoints/verify?token=`: the link in the email, or in what a webhook
+//! got, that asks whether an address is right, without a login.
 //!
-//! `GET` changes nothing, because virus scanners open links, too; the page's button does.
+//! `GET` changes nothing, because virus scanners open links, too; the page's button does, and so does a
+//! service behind a webhook that posts to the link itself.
 
 use axum::{
     extract::State,
@@ -28,13 +29,13 @@ use super::{
 use crate::{error::ApiError, openapi::Operation, state::AppState};
 
 pub fn page_endpoint() -> Endpoint {
-    let operation = described("verifyEmailPage", "A page that offers to confirm an address")
+    let operation = described("verifyByLinkPage", "A page that offers to confirm an address")
         .answers_with(200, "text/html", &json!({"type": "string"}), "With a button.");
     Endpoint::new("GET", VERIFY_PATH, get(ask), operation)
 }
 
 pub fn endpoint() -> Endpoint {
-    let operation = described("verifyEmail", "Confirm an address by the link sent to it")
+    let operation = described("verifyByLink", "Confirm an address by the link sent to it")
         .answers_with(200, "text/html", &json!({"type": "string"}), "It is verified.")
         .refuses(503, "unavailable");
     Endpoint::new("POST", VERIFY_PATH, post(verify), operation)
@@ -43,7 +44,7 @@ pub fn endpoint() -> Endpoint {
 fn described(id: &'static str, summary: &'static str) -> Operation {
     let token = json!({"type": "string"});
     Operation::open(id, summary)
-        .query("token", &token, "From the email.")
+        .query("token", &token, "From the email, or what the webhook got.")
         .refuses(400, "invalid_body")
 }
 
@@ -100,10 +101,10 @@ async fn confirm(
     let user_id = verification.user_id.clone();
     let endpoints = queries::endpoints(&state.pool, &user_id).await?;
     let is_it = endpoints.into_iter().any(|endpoint| match endpoint.address {
-        Address::Email(address) => {
+        Address::Email(address) | Address::Webhook(address) => {
             endpoint.endpoint_id == endpoint_id && links.is_for_address(&verification, &address)
         }
-        Address::Sms(_) | Address::WebPush(_) | Address::Webhook(_) => false,
+        Address::Sms(_) | Address::WebPush(_) => false,
     });
     if !is_it {
         return Ok(Err(BadLink::Expired));
@@ -126,13 +127,13 @@ impl Words {
         match language {
             Language::English => Self {
                 title: "Notifications",
-                question: "Do you want to be told about new messages at this email address?",
+                question: "Do you want to be told about new messages at this address?",
                 button: "Confirm this address",
                 done: "Confirmed. You will be told here when you are away.",
             },
             Language::German => Self {
                 title: "Benachrichtigungen",
-                question: "Möchtest du an diese E-Mail-Adresse über neue Nachrichten \
+                question: "Möchtest du unter dieser Adresse über neue Nachrichten \
                            benachrichtigt werden?",
                 button: "Adresse bestätigen",
                 done: "Bestätigt. Du wirst hier benachrichtigt, wenn du weg bist.",
