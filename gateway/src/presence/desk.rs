@@ -86,7 +86,12 @@ impl Shared {
             watch.unclaim();
             let round = watch.round();
             let me = watch.me();
-            for (user, access) in watch.unsettled(|user| self.knows(me, user)) {
+            let unsettled = watch.unsettled(|user| self.knows(me, user));
+            if unsettled.is_empty() {
+                // Another question has found it out meanwhile, and nobody was told.
+                watch.wake();
+            }
+            for (user, access) in unsettled {
                 questions.push(Question::new(watch.me(), user, access));
                 asking.push((watch, round));
             }

@@ -170,6 +170,11 @@ impl Watch {
         self.is_over.load(Ordering::Acquire)
     }
 
+    /// What kept something from being told may be over.
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
     /// Resolves once there may be something to tell.
     pub(super) async fn woken(&self) {
         self.wake.notified().await;

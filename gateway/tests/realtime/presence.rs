@@ -86,6 +86,23 @@ async fn online_and_offline_are_seen_at_once_on_the_other_gateway() {
     later.shutdown().begin();
 }
 
+/// Whoever types has it asked who the two are, so that what a watch waits for may be found out by a
+/// question that is not its own.
+#[tokio::test]
+async fn whoever_was_just_written_to_is_shown_whatever_else_is_asked_about_them() {
+    let world = world();
+    for round in 0..100 {
+        let [me, user] = ["rhea", "sven"].map(|name| format!("{name}{round}"));
+        let id = format!("d.{me}.{user}");
+        let mut client = Client::open(world, &me, "d").await;
+        client.say(&json!({"type":"typing","conversationId":id,"typing":true})).await;
+        client.send_message(&id, "c", "hello").await;
+        watch(&mut client, &[&user]).await;
+        assert_eq!(state(&mut client, &user).await.0, "offline");
+        client.leave().await;
+    }
+}
+
 #[tokio::test]
 async fn a_reloading_tab_does_not_flicker() {
     let world = world();
