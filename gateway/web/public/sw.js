@@ -1,7 +1,8 @@
 // The service worker: shows what the server pushes to this browser, and takes it back when it was read
 // elsewhere. It keeps nothing and answers no request of the page.
 
-const ICON = 'parley.svg';
+// A picture of points: not every browser draws the other one in a notification.
+const ICON = 'parley-192.png';
 const ROUTE = '#/c/';
 
 self.addEventListener('install', () => self.skipWaiting());
