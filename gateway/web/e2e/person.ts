@@ -162,6 +162,12 @@ export class Person {
     await expect(this.message(text)).toHaveAttribute('data-state', state);
   }
 
+  /** It is in the log, whoever has it by now. */
+  async hasSent(text: string): Promise<void> {
+    await expect(this.message(text)).toHaveCount(1);
+    await expect(this.message(text)).toHaveAttribute('data-state', /^(sent|delivered|read)$/);
+  }
+
   /** What the log shows, as [number, words], top to bottom. */
   async log(): Promise<[number, string][]> {
     return this.page.getByTestId('message').evaluateAll((all) =>
