@@ -156,6 +156,10 @@ impl<'a> Run<'a> {
     /// Compares everything.
     async fn check(&mut self) {
         self.log.0.push("everything is compared".to_owned());
+        // Who has left cannot tell whether the views know what has happened since; the others can.
+        for person in &self.people {
+            person.fresh(&self.world).await;
+        }
         for person in &mut self.people {
             if !person.device.is_connected() {
                 person.device.connect(&self.gateways[0].url(), &person.clients[0]).await;
@@ -196,16 +200,21 @@ impl Person {
         self.looked_at = self.device.frames.len();
     }
 
-    /// What the views say once they have everything: what the contract does.
-    async fn views(&self, world: &World) -> Model {
+    /// What the views say once they have everything.
+    async fn fresh(&self, world: &World) -> Model {
         let (user, client) = (self.user, &self.clients[1]);
-        let fresh = eventually("the views have everything", VIEWS_WITHIN, async || {
+        eventually("the views have everything", VIEWS_WITHIN, async || {
             let fresh = Model::fresh(user, client).await;
             let is_there = |id: &str| fresh.version(id) == world.version(id, user);
             let account = fresh.account["version"].as_u64() == Some(world.account_version(user));
             (account && world.inbox(user).all(is_there)).then_some(fresh)
         })
-        .await;
+        .await
+    }
+
+    /// What the views say is what the contract does.
+    async fn views(&self, world: &World) -> Model {
+        let (user, fresh) = (self.user, self.fresh(world).await);
         let ids: Vec<&str> = fresh.conversations.keys().map(String::as_str).collect();
         assert_eq!(ids, world.inbox(user).collect::<Vec<_>>(), "the conversations of {user}");
         for (id, shown) in &fresh.conversations {
