@@ -302,8 +302,12 @@ impl Model {
                 let marks = self.account["marks"].as_array().unwrap();
                 let mark = marks.iter().find(|mark| mark["conversationId"] == subject);
                 if let Some(mark) = mark {
-                    // A new message ends an archiving.
+                    // A new message ends an archiving. What was read in a channel may have been told
+                    // before the channel: they have no common order.
                     conversation.show(mark);
+                    if let Some(through) = mark.get("readThroughSeq") {
+                        conversation.read_channel(&me, through);
+                    }
                 }
                 conversation.summary["updatedAt"] = json["time"].clone();
                 conversation.count_unread(&me);
