@@ -22,7 +22,7 @@ use crate::{
 };
 
 pub const SHARDS: u16 = 4;
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A log server with the streams, and a connection to it.
 pub async fn log_server() -> (TestNats, Connection) {
