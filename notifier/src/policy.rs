@@ -84,6 +84,22 @@ impl Reason {
     }
 }
 
+/// How a conversation stands for one person; or all of theirs together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// Of all together, where there is no such number: when the last message came.
+    pub last_seq: u64,
+    /// When the last message came.
+    pub last_at: Option<Timestamp>,
+    pub read_seq: u64,
+    /// Messages of others behind it that are not deleted.
+    pub unread: u64,
+    /// Of a group: whether they have left it.
+    pub has_left: bool,
+    pub muted: bool,
+    pub blocked: bool,
+}
+
 /// Where a digest goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

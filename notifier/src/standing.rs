@@ -7,22 +7,10 @@ use parley_projections::{Failure, number::from_sql};
 use sqlx::{PgConnection, Row, postgres::PgRow};
 use time::OffsetDateTime;
 
+use crate::policy::Standing;
+
 /// A person and a conversation.
 pub type Pair = (String, String);
-
-/// A conversation as one person has it.
-#[derive(Debug, Clone, Default)]
-pub struct Standing {
-    pub last_seq: u64,
-    pub last_at: Option<Timestamp>,
-    pub read_seq: u64,
-    /// Messages of others behind it that are not deleted.
-    pub unread: u64,
-    /// Of a group.
-    pub has_left: bool,
-    pub muted: bool,
-    pub blocked: bool,
-}
 
 /// What there is to know of `c`, a conversation, for `m`, the row of its member; at the time `$1`.
 macro_rules! columns {
@@ -68,15 +56,16 @@ pub async fn of(
     Ok(all)
 }
 
-/// All conversations of these people in which something waits, but the channels that they read.
+/// Of all conversations of these people together: what waits anywhere and may be told. The channels
+/// that they read do not count.
 ///
 /// # Errors
 /// If PostgreSQL does not answer.
-pub async fn waiting(
+pub async fn over_all(
     connection: &mut PgConnection,
     users: &[&str],
     now: Timestamp,
-) -> Result<Vec<(String, Standing)>, Failure> {
+) -> Result<BTreeMap<String, Standing>, Failure> {
     let rows = sqlx::query(concat!(
         "SELECT m.user_id, ",
         columns!(),
@@ -90,7 +79,17 @@ pub async fn waiting(
     .bind(users)
     .fetch_all(connection)
     .await?;
-    rows.iter().map(|row| Ok((row.try_get("user_id")?, standing(row)?))).collect()
+    let mut sums: BTreeMap<String, Standing> = BTreeMap::new();
+    for row in &rows {
+        let one = standing(row)?;
+        let all = sums.entry(row.try_get("user_id")?).or_default();
+        if !one.muted && !one.blocked {
+            all.unread += one.unread;
+            let millis = one.last_at.and_then(|at| u64::try_from(at.unix_millis()).ok());
+            all.last_seq = all.last_seq.max(millis.unwrap_or_default());
+        }
+    }
+    Ok(sums)
 }
 
 fn standing(row: &PgRow) -> Result<Standing, Failure> {

@@ -10,8 +10,8 @@ use time::OffsetDateTime;
 use super::timers::Timer;
 use crate::{
     channels::ChannelKind,
-    policy::{Capped, Policy, Target, decide::Facts, later},
-    standing::{self, Pair, Standing},
+    policy::{Capped, Policy, Standing, Target, decide::Facts, later},
+    standing::{self, Pair},
 };
 
 /// The span of the caps.
@@ -86,18 +86,10 @@ async fn over_all(
         return Ok(());
     }
     let users: Vec<&str> = timers.iter().map(|timer| timer.user.as_str()).collect();
-    let mut sums: BTreeMap<String, Standing> = BTreeMap::new();
-    for (user, one) in standing::waiting(connection, &users, now).await? {
-        let all = sums.entry(user).or_default();
-        if !one.muted && !one.blocked {
-            all.unread += one.unread;
-            let millis = one.last_at.and_then(|at| u64::try_from(at.unix_millis()).ok());
-            all.last_seq = all.last_seq.max(millis.unwrap_or_default());
-        }
-    }
+    let sums = standing::over_all(connection, &users, now).await?;
     for timer in timers {
         let pair = (timer.user.clone(), timer.conversation.clone());
-        let all = sums.get(&timer.user).cloned().unwrap_or_default();
+        let all = sums.get(&timer.user).copied().unwrap_or_default();
         gathered.conversations.insert(pair, all);
     }
     Ok(())
@@ -176,7 +168,7 @@ impl Gathered {
         now: Timestamp,
     ) -> Result<Facts, Failure> {
         let key = (timer.user.clone(), timer.conversation.clone());
-        let known = self.conversations.get(&key).cloned().unwrap_or_default();
+        let standing = self.conversations.get(&key).copied().unwrap_or_default();
         let over_all = timer.over_all();
         let conversation = if over_all.is_some() {
             None
@@ -202,14 +194,8 @@ impl Gathered {
             trigger: timer.trigger,
             thread_id: timer.thread_id(),
             conversation,
-            last_seq: known.last_seq,
-            last_at: known.last_at,
-            read_seq: known.read_seq,
-            unread: known.unread,
+            standing,
             online,
-            has_left: known.has_left,
-            muted: known.muted,
-            blocked: known.blocked,
             settings: person.settings.clone(),
             endpoints: endpoints.cloned().collect(),
             full: full.collect(),

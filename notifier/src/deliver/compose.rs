@@ -18,7 +18,7 @@ use crate::{
         decide::{self, Against, Facts},
         timers::Trigger,
     },
-    standing::{self, Standing},
+    standing,
 };
 
 /// Senders that are named.
@@ -99,34 +99,23 @@ impl Composer {
         settings: &Settings,
         now: Timestamp,
     ) -> Result<Option<Against>, Failure> {
-        let pair = (delivery.user_id.as_str(), delivery.conversation.as_str());
+        let user = delivery.user_id.as_str();
         let conversation = conversation(delivery);
+        let mut connection = self.pool.acquire().await?;
         let standing = if conversation.is_some() {
-            let mut connection = self.pool.acquire().await?;
-            let known = standing::of(&mut connection, std::iter::once(pair), now).await?;
-            known.into_values().next().unwrap_or_default()
+            let pair = std::iter::once((user, delivery.conversation.as_str()));
+            standing::of(&mut connection, pair, now).await?.into_values().next()
         } else {
-            // Over all of them: what is read or muted by now is not counted again.
-            Standing {
-                last_seq: delivery.messages,
-                unread: delivery.messages,
-                ..Standing::default()
-            }
+            standing::over_all(&mut connection, &[user], now).await?.into_values().next()
         };
         let target =
             Target { channel: delivery.channel, endpoint_id: delivery.endpoint_id.clone() };
         let facts = Facts {
             trigger: Trigger::Open,
-            thread_id: format!("{} {}", pair.0, pair.1),
+            thread_id: format!("{user} {}", delivery.conversation),
             conversation,
-            last_seq: standing.last_seq,
-            last_at: standing.last_at,
-            read_seq: standing.read_seq,
-            unread: standing.unread,
+            standing: standing.unwrap_or_default(),
             online: false,
-            has_left: standing.has_left,
-            muted: standing.muted,
-            blocked: standing.blocked,
             settings: settings.clone(),
             endpoints: vec![target],
             full: Vec::new(),
@@ -151,7 +140,7 @@ impl Composer {
         let endpoint = Endpoint {
             endpoint_id: delivery.endpoint_id.clone(),
             user_id: delivery.user_id.clone(),
-            address: reached_by(address),
+            address: address.into(),
         };
         Ok(Some((endpoint, row.try_get("is_verified")?)))
     }
@@ -294,19 +283,6 @@ impl Composer {
 
 fn conversation(delivery: &Delivery) -> Option<ConversationId> {
     ConversationId::parse(&delivery.conversation).ok()
-}
-
-fn reached_by(address: account::Address) -> Address {
-    match address {
-        account::Address::Email(address) => Address::Email(address),
-        account::Address::Sms(number) => Address::Phone(number),
-        account::Address::WebPush(subscription) => Address::WebPush {
-            endpoint: subscription.endpoint,
-            p256dh: subscription.keys.p256dh,
-            auth: subscription.keys.auth,
-        },
-        account::Address::Webhook(url) => Address::Webhook { url },
-    }
 }
 
 /// The beginning of what was written, or the names of files; `None` where there is nothing to read.

@@ -8,7 +8,7 @@ use parley_domain::{
 };
 use uuid::Uuid;
 
-use super::{Capped, Policy, Reason, Target, later, quiet, timers::Trigger};
+use super::{Capped, Policy, Reason, Standing, Target, later, quiet, timers::Trigger};
 use crate::{
     channels::ChannelKind,
     thread::{NotificationThread, ThreadEvent, Told},
@@ -23,18 +23,8 @@ pub struct Facts {
     pub thread_id: String,
     /// `None`: a digest over all conversations.
     pub conversation: Option<ConversationId>,
-    /// Over all conversations, where there is no such number, when the last message came.
-    pub last_seq: u64,
-    /// When the last message came.
-    pub last_at: Option<Timestamp>,
-    pub read_seq: u64,
-    /// Messages of others behind it that are not deleted.
-    pub unread: u64,
+    pub standing: Standing,
     pub online: bool,
-    /// Of a group: whether they have left it.
-    pub has_left: bool,
-    pub muted: bool,
-    pub blocked: bool,
     pub settings: Settings,
     /// Verified, and not known to be dead.
     pub endpoints: Vec<Target>,
@@ -77,7 +67,7 @@ impl NotificationThread {
         if facts.trigger == Trigger::Read {
             return self.skip(Reason::Read, facts, policy, at);
         }
-        if facts.last_seq <= self.settled_through {
+        if facts.standing.last_seq <= self.settled_through {
             return Decision::Known;
         }
         if let Some(wait) = self.too_early(facts, policy, at) {
@@ -92,12 +82,12 @@ impl NotificationThread {
 
     fn too_early(&self, facts: &Facts, policy: &Policy, at: Timestamp) -> Option<Wait> {
         // Whoever has read since is not in the cool-down any more.
-        let cooling = self.told.as_ref().filter(|told| facts.read_seq <= told.read_seq);
+        let cooling = self.told.as_ref().filter(|told| facts.standing.read_seq <= told.read_seq);
         if let Some(told) = cooling.filter(|told| told.cools_until() > at) {
             return Some(Wait::Cooling(told.cools_until()));
         }
         if facts.trigger == Trigger::Cooling {
-            let grace_ends = facts.last_at.map(|last_at| later(last_at, policy.grace));
+            let grace_ends = facts.standing.last_at.map(|last_at| later(last_at, policy.grace));
             return grace_ends.filter(|ends| *ends > at).map(Wait::Grace);
         }
         None
@@ -106,7 +96,7 @@ impl NotificationThread {
     fn skip(&self, reason: Reason, facts: &Facts, policy: &Policy, at: Timestamp) -> Decision {
         // A reading settles what it read; the rest waits for the next message.
         let through_seq = match reason {
-            Reason::Read => facts.read_seq,
+            Reason::Read => facts.standing.read_seq,
             Reason::Online
             | Reason::NotMember
             | Reason::Deleted
@@ -115,7 +105,7 @@ impl NotificationThread {
             | Reason::QuietHours
             | Reason::Preferences
             | Reason::NoEndpoint
-            | Reason::Capped => facts.last_seq,
+            | Reason::Capped => facts.standing.last_seq,
         };
         // A lively conversation that somebody has muted would be decided on all day long.
         if let Some(ThreadEvent::Skipped { reason: last, at: last_at, through_seq: known, .. }) =
@@ -126,7 +116,7 @@ impl NotificationThread {
             return Decision::Known;
         }
         let capped = if reason == Reason::Capped { facts.capped() } else { Vec::new() };
-        let messages = facts.unread;
+        let messages = facts.standing.unread;
         Decision::Event(ThreadEvent::Skipped { reason, at, through_seq, messages, capped })
     }
 
@@ -136,13 +126,14 @@ impl NotificationThread {
         {
             return Decision::Known;
         }
-        let (reason, messages) = (Reason::QuietHours, facts.unread);
+        let (reason, messages) = (Reason::QuietHours, facts.standing.unread);
         Decision::Event(ThreadEvent::Deferred { reason, at, messages, until })
     }
 
     fn tell(&self, facts: &Facts, policy: &Policy, at: Timestamp) -> Decision {
-        let first_seq = facts.read_seq.max(self.settled_through).saturating_add(1);
-        let unread_since = self.told.as_ref().filter(|told| facts.read_seq <= told.read_seq);
+        let first_seq = facts.standing.read_seq.max(self.settled_through).saturating_add(1);
+        let unread_since =
+            self.told.as_ref().filter(|told| facts.standing.read_seq <= told.read_seq);
         let cooldown = unread_since.map_or(policy.cooldown, |told| {
             told.cooldown().saturating_mul(2).min(policy.cooldown_max).max(policy.cooldown)
         });
@@ -155,9 +146,9 @@ impl NotificationThread {
             notification_id: notification_id(&facts.thread_id, first_seq),
             at,
             first_seq,
-            through_seq: facts.last_seq,
-            read_seq: facts.read_seq,
-            messages: facts.unread,
+            through_seq: facts.standing.last_seq,
+            read_seq: facts.standing.read_seq,
+            messages: facts.standing.unread,
             targets,
             capped: facts.capped(),
             cooldown_seconds: cooldown.as_secs(),
@@ -179,17 +170,18 @@ pub fn against(facts: &Facts, at: Timestamp) -> Option<Against> {
     if facts.online {
         return skip(Reason::Online);
     }
-    if facts.has_left {
+    if facts.standing.has_left {
         return skip(Reason::NotMember);
     }
-    if facts.unread == 0 || facts.read_seq >= facts.last_seq {
-        let all_read = facts.read_seq >= facts.last_seq || facts.conversation.is_none();
+    if facts.standing.unread == 0 || facts.standing.read_seq >= facts.standing.last_seq {
+        let all_read =
+            facts.standing.read_seq >= facts.standing.last_seq || facts.conversation.is_none();
         return skip(if all_read { Reason::Read } else { Reason::Deleted });
     }
-    if facts.muted {
+    if facts.standing.muted {
         return skip(Reason::Muted);
     }
-    if facts.blocked {
+    if facts.standing.blocked {
         return skip(Reason::Blocked);
     }
     let settings = &facts.settings;

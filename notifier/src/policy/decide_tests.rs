@@ -35,14 +35,13 @@ fn facts() -> Facts {
         trigger: Trigger::Open,
         thread_id: "bob d.alice.bob".to_owned(),
         conversation: Some(ConversationId::parse("d.alice.bob").unwrap()),
-        last_seq: 20,
-        last_at: Some(at(0)),
-        read_seq: 0,
-        unread: 20,
+        standing: Standing {
+            last_seq: 20,
+            last_at: Some(at(0)),
+            unread: 20,
+            ..Standing::default()
+        },
         online: false,
-        has_left: false,
-        muted: false,
-        blocked: false,
         settings: Settings::default(),
         endpoints: vec![target(ChannelKind::Email), target(ChannelKind::Sms)],
         full: Vec::new(),
@@ -88,17 +87,24 @@ fn a_cool_down_doubles_up_to_a_bound_until_they_read() {
     let mut now = 30;
     for (round, cooldown) in [900, 1_800, 3_600, 3_600].into_iter().enumerate() {
         let last_seq = 20 + round as u64;
-        let waiting = Facts { last_seq, unread: last_seq, ..facts() };
+        let waiting = Facts {
+            standing: Standing { last_seq, unread: last_seq, ..facts().standing },
+            ..facts()
+        };
         let digest = told(decide(&mut thread, &waiting, now));
         assert_eq!(digest.cooldown_seconds, cooldown);
-        let more = Facts { last_seq: last_seq + 1, ..waiting };
+        let more =
+            Facts { standing: Standing { last_seq: last_seq + 1, ..waiting.standing }, ..waiting };
         let end = now + i64::try_from(cooldown).unwrap();
         let until = Decision::Wait(Wait::Cooling(at(end)));
         assert_eq!(decide(&mut thread, &more, end - 1), until);
         now = end;
     }
     // Having read, they are told after the grace, and the cool-down is the first one again.
-    let read = Facts { last_seq: 40, read_seq: 39, unread: 1, ..facts() };
+    let read = Facts {
+        standing: Standing { last_seq: 40, read_seq: 39, unread: 1, ..facts().standing },
+        ..facts()
+    };
     let digest = told(decide(&mut thread, &read, now + 30));
     assert_eq!((digest.first_seq, digest.messages, digest.cooldown_seconds), (40, 1, 900));
 }
@@ -109,7 +115,10 @@ fn what_comes_at_the_end_of_a_cool_down_has_its_grace() {
     decide(&mut thread, &facts(), 30);
     let ended = Facts { trigger: Trigger::Cooling, ..facts() };
     assert_eq!(decide(&mut thread, &ended, 930), Decision::Known);
-    let late = Facts { last_seq: 21, unread: 21, last_at: Some(at(920)), ..ended };
+    let late = Facts {
+        standing: Standing { last_seq: 21, unread: 21, last_at: Some(at(920)), ..ended.standing },
+        ..ended
+    };
     assert_eq!(decide(&mut thread, &late, 930), Decision::Wait(Wait::Grace(at(950))));
     let digest = told(decide(&mut thread, &late, 950));
     assert_eq!((digest.first_seq, digest.messages), (21, 21));
@@ -122,11 +131,29 @@ fn each_reason_against_is_named() {
     let both = vec![capped(ChannelKind::Email), capped(ChannelKind::Sms)];
     let cases = [
         (Facts { online: true, ..facts() }, Reason::Online),
-        (Facts { read_seq: 20, unread: 0, ..facts() }, Reason::Read),
-        (Facts { unread: 0, ..facts() }, Reason::Deleted),
-        (Facts { muted: true, ..facts() }, Reason::Muted),
-        (Facts { has_left: true, muted: true, ..facts() }, Reason::NotMember),
-        (Facts { blocked: true, ..facts() }, Reason::Blocked),
+        (
+            Facts { standing: Standing { read_seq: 20, unread: 0, ..facts().standing }, ..facts() },
+            Reason::Read,
+        ),
+        (
+            Facts { standing: Standing { unread: 0, ..facts().standing }, ..facts() },
+            Reason::Deleted,
+        ),
+        (
+            Facts { standing: Standing { muted: true, ..facts().standing }, ..facts() },
+            Reason::Muted,
+        ),
+        (
+            Facts {
+                standing: Standing { has_left: true, muted: true, ..facts().standing },
+                ..facts()
+            },
+            Reason::NotMember,
+        ),
+        (
+            Facts { standing: Standing { blocked: true, ..facts().standing }, ..facts() },
+            Reason::Blocked,
+        ),
         (Facts { endpoints: Vec::new(), ..facts() }, Reason::NoEndpoint),
         (Facts { settings: serde_json::from_value(off).unwrap(), ..facts() }, Reason::Preferences),
         (
@@ -145,12 +172,19 @@ fn each_reason_against_is_named() {
 #[test]
 fn a_reading_cancels_and_settles_what_it_read() {
     let mut thread = NotificationThread::default();
-    let read = Facts { trigger: Trigger::Read, read_seq: 5, unread: 15, ..facts() };
+    let read = Facts {
+        standing: Standing { read_seq: 5, unread: 15, ..facts().standing },
+        trigger: Trigger::Read,
+        ..facts()
+    };
     assert_eq!(reason(decide(&mut thread, &read, 10)), Reason::Read);
     assert_eq!(decide(&mut thread, &read, 11), Decision::Known);
     assert_eq!(thread.settled_through, 5);
     // The next message is told of with what else waits.
-    let next = Facts { last_seq: 21, read_seq: 5, unread: 16, ..facts() };
+    let next = Facts {
+        standing: Standing { last_seq: 21, read_seq: 5, unread: 16, ..facts().standing },
+        ..facts()
+    };
     let digest = told(decide(&mut thread, &next, 60));
     assert_eq!((digest.first_seq, digest.messages), (6, 16));
 }
@@ -167,7 +201,7 @@ fn quiet_hours_put_it_off_and_then_it_is_decided_again() {
         panic!("{thread:?}")
     };
     assert_eq!((reason, until), (Reason::QuietHours, at(3_600)));
-    let more = Facts { last_seq: 25, unread: 25, ..quiet };
+    let more = Facts { standing: Standing { last_seq: 25, unread: 25, ..quiet.standing }, ..quiet };
     assert_eq!(decide(&mut thread, &more, 600), Decision::Known);
     let ended = Facts { trigger: Trigger::Deferred, ..more };
     assert_eq!(told(decide(&mut thread, &ended, 3_600)).messages, 25);
@@ -189,10 +223,10 @@ fn a_digest_over_all_conversations_is_told_once_and_without_a_cool_down() {
     let first = told(decide(&mut thread, &all, 30));
     assert_eq!((first.messages, first.cooldown_seconds), (20, 0));
     assert_eq!(decide(&mut thread, &all, 31), Decision::Known);
-    let more = Facts { last_seq: 21, unread: 21, ..all };
+    let more = Facts { standing: Standing { last_seq: 21, unread: 21, ..all.standing }, ..all };
     let second = told(decide(&mut thread, &more, 31));
     assert_ne!(first.notification_id, second.notification_id);
-    let read = Facts { last_seq: 22, unread: 0, ..more };
+    let read = Facts { standing: Standing { last_seq: 22, unread: 0, ..more.standing }, ..more };
     assert_eq!(reason(decide(&mut thread, &read, 32)), Reason::Read);
 }
 
@@ -202,11 +236,15 @@ fn the_same_reason_is_not_written_all_day_long() {
     let mut written = 0;
     for minute in 0..60 {
         let last_seq = 20 + minute;
-        let muted = Facts { muted: true, last_seq, unread: last_seq, ..facts() };
+        let muted = Facts {
+            standing: Standing { muted: true, last_seq, unread: last_seq, ..facts().standing },
+            ..facts()
+        };
         let decision = decide(&mut thread, &muted, i64::try_from(minute).unwrap() * 60);
         written += i32::from(decision != Decision::Known);
     }
     assert_eq!(written, 4);
-    let heard = Facts { last_seq: 99, unread: 99, ..facts() };
+    let heard =
+        Facts { standing: Standing { last_seq: 99, unread: 99, ..facts().standing }, ..facts() };
     assert_eq!(told(decide(&mut thread, &heard, 3_600)).messages, 99);
 }

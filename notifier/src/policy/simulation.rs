@@ -7,7 +7,7 @@ use parley_domain::{ConversationId, Timestamp, account::Settings};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::{
-    Policy, Target,
+    Policy, Standing, Target,
     decide::{Decision, Facts},
     later,
     timers::{Next, Trigger, next},
@@ -209,14 +209,15 @@ impl World {
             trigger: timer.trigger,
             thread_id: format!("u{who} d.a.b"),
             conversation: Some(ConversationId::parse("d.a.b").unwrap()),
-            last_seq,
-            last_at: person.messages.last().map(|(_, at)| *at),
-            read_seq: person.read_seq,
-            unread: last_seq - person.read_seq,
+            standing: Standing {
+                last_seq,
+                last_at: person.messages.last().map(|(_, at)| *at),
+                read_seq: person.read_seq,
+                unread: last_seq - person.read_seq,
+                muted: person.muted,
+                ..Standing::default()
+            },
             online: person.online,
-            has_left: false,
-            muted: person.muted,
-            blocked: false,
             settings: Settings::default(),
             endpoints: vec![Target { channel: ChannelKind::Email, endpoint_id: "e".to_owned() }],
             full: Vec::new(),
