@@ -86,6 +86,15 @@ describe('the account: state + events', () => {
     const read = live(begin, own(1, 'channel.read', { conversationId: CHANNEL, throughSeq: 2 }));
     expect(read.conversations[CHANNEL]?.summary).toMatchObject({ unread: 1, readSeq: 2, deliveredSeq: 2 });
   });
+
+  it('count for a conversation whose own first event comes after them', () => {
+    const people = [{ userId: BOB, role: 'owner' }, { userId: ALICE, role: 'member' }];
+    const created = event(1, 'conversation.created', BOB, { kind: 'channel', title: 'News', members: people }, CHANNEL);
+    const marks = [own(1, 'channel.read', { conversationId: CHANNEL, throughSeq: 2 }), own(2, 'conversation.muted', { conversationId: CHANNEL })];
+    const state = live(initialState(ALICE), ...marks, created, ...[1, 2, 3].map((n) => sentBy(BOB, n + 1, n, CHANNEL)));
+    expect(state.conversations[CHANNEL]?.summary).toMatchObject({ unread: 1, readSeq: 2, deliveredSeq: 2, muted: true });
+    expect(state.conversations[PAIR]).toBeUndefined();
+  });
 });
 
 describe('an archived conversation', () => {

@@ -80,11 +80,15 @@ function settle(state: State): State {
 }
 
 function applyEvent(state: State, event: LogEvent): State {
-  const held = state.conversations[event.subject] ?? blankConversation(event.subject, event.time);
+  const known = state.conversations[event.subject];
+  const held = known ?? blankConversation(event.subject, event.time);
   const { version } = held.summary;
   if (event.version <= version) return state;
   if (event.version === version + 1) {
-    const next = withConversation(state, drain(applyToConversation(held, event, state.me), state.me));
+    const applied = withConversation(state, drain(applyToConversation(held, event, state.me), state.me));
+    // The account has no common order with it: what was marked there may have been told before.
+    const marks = known ? [] : state.aside.filter((own) => own.data.conversationId === event.subject);
+    const next = marks.reduce(layAccountEvent, applied);
     // The server may answer a sync by sending the events again: these close the jump by themselves.
     return next.sync === 'wanted' && !hasGap(next) ? { ...next, sync: 'idle' } : next;
   }
