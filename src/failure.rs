@@ -70,7 +70,7 @@ impl From<parley_projections::Error> for Failure {
             Projections::Nats(failure) => failure.into(),
             Projections::Views(failure) => failure.into(),
             Projections::LogReplaced { .. } => Self::usage(error),
-            Projections::Rebuilding => Self::unavailable(error),
+            Projections::Rebuilding | Projections::InUse(_) => Self::unavailable(error),
             Projections::Panicked(_) => Self::internal(error),
         }
     }

@@ -28,6 +28,11 @@ pub enum Error {
     LogReplaced { shard: u16, last: u64, checkpoint: u64 },
     #[error("the views are being built anew already; one at a time")]
     Rebuilding,
+    #[error(
+        "somebody reads {0} all the time: the views in use are as they were; try again when \
+         less is going on"
+    )]
+    InUse(&'static str),
     #[error("a projector ended unexpectedly: {0}")]
     Panicked(String),
 }

@@ -129,6 +129,9 @@ impl Second {
     pub async fn remove(mut self) -> Result<(), Failure> {
         let statement = format!("DROP SCHEMA {} CASCADE", self.schema);
         sqlx::query(&statement).execute(&mut self.holder).await?;
+        // PostgreSQL sees only later that the connection has ended.
+        let unlock = sqlx::query("SELECT pg_advisory_unlock($1)").bind(LOCK);
+        unlock.execute(&mut self.holder).await?;
         Ok(self.holder.close().await?)
     }
 }

@@ -1,9 +1,17 @@
 //! The views made anew while the first are in use and the log goes on.
 
 use std::collections::BTreeSet;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
-use parley_projections::rebuild::{KEPT, VIEWS, rebuild, verify};
+use parley_projections::{
+    Error,
+    rebuild::{KEPT, VIEWS, rebuild, verify},
+};
 use parley_runtime::engines::testing::TestPostgres;
+use sqlx::{Connection, PgConnection};
 
 use crate::{
     applying::random_log,
@@ -99,6 +107,62 @@ async fn views_are_compared_with_the_log_and_made_anew_while_it_goes_on() {
     let before = log.last();
     log.send("ann", "bob", "and on it goes");
     publish(&nats, &log, before).await;
+    assert_exact(&pool, &log).await;
+    running.stop().await;
+}
+
+/// Readers take their views in any order, and some hold one while they wait for another.
+#[tokio::test]
+async fn readers_notice_nothing_of_a_rebuild() {
+    let (server, nats) = log_server().await;
+    let url = TestPostgres::database().await;
+    let pool = views_at(&url).await;
+    let config = config(&url, &server);
+    let running = Running::start(config.clone());
+    let log = random_log(&mut random(), 200);
+    publish(&nats, &log, 0).await;
+    caught_up(&pool, &log).await;
+    let mut readers = tokio::task::JoinSet::new();
+    let is_over = Arc::new(AtomicBool::new(false));
+    for views in [
+        "messages JOIN conversations USING (conversation_id)",
+        "edits JOIN members USING (conversation_id)",
+        "devices JOIN conversation_marks USING (user_id)",
+    ] {
+        let (pool, is_over) = (pool.clone(), is_over.clone());
+        let (last, first) = views.split_once(" JOIN ").unwrap();
+        let first = first.split_once(' ').unwrap().0;
+        readers.spawn(async move {
+            let mut read = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                count(&pool, views).await;
+                // The one that is exchanged last of the two is held already.
+                let mut both = pool.begin().await.unwrap();
+                for view in [last, first] {
+                    let rows = format!("SELECT count(*) FROM {view}");
+                    sqlx::query(&rows).execute(&mut *both).await.unwrap();
+                }
+                both.commit().await.unwrap();
+                read += 1;
+            }
+            read
+        });
+    }
+    for _ in 0..3 {
+        rebuild(&config, &nats, |_| ()).await.unwrap();
+    }
+    // One that stays is not waited for, nor disturbed.
+    let mut analyst = PgConnection::connect(&url).await.unwrap();
+    let mut analysis = analyst.begin().await.unwrap();
+    sqlx::query("SELECT FROM accounts").execute(&mut *analysis).await.unwrap();
+    let rebuilt = rebuild(&config, &nats, |_| ()).await;
+    assert!(matches!(rebuilt, Err(Error::InUse("accounts"))), "{rebuilt:?}");
+    sqlx::query("SELECT FROM accounts").execute(&mut *analysis).await.unwrap();
+    analysis.commit().await.unwrap();
+    is_over.store(true, Ordering::Relaxed);
+    for read in readers.join_all().await {
+        assert!(read > 0);
+    }
     assert_exact(&pool, &log).await;
     running.stop().await;
 }
