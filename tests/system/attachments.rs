@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Output;
 use std::time::Duration;
 
 use hyper::Method;
@@ -11,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::harness::{Answer, Client, Up, eventually, program};
+use crate::harness::{Answer, Client, Up, eventually};
 
 const WITHIN: Duration = Duration::from_secs(30);
 const CONVERSATION: &str = "d.alice.bob";
@@ -74,16 +73,6 @@ fn files(folder: &Path) -> Vec<String> {
         }
     }
     found
-}
-
-async fn parley(up: &Up, args: &[&str]) -> Output {
-    let mut command = tokio::process::Command::new(program());
-    command
-        .args(args)
-        .env("PARLEY_NATS_URL", up.nats_url())
-        .env("PARLEY_DATABASE_URL", up.database_url())
-        .current_dir(std::env::temp_dir());
-    command.output().await.unwrap()
 }
 
 /// As a backend service sends.
@@ -150,10 +139,8 @@ async fn files_come_by_every_way_and_go_with_their_message() {
     for place in [0, 2] {
         assert!(download(&bob, &ids[place]).await == contents[place]);
     }
-    let verified = parley(&up, &["verify"]).await;
-    let said = String::from_utf8_lossy(&verified.stdout).into_owned();
-    assert_eq!(said, "The views are what the log says.\n");
-    assert!(parley(&up, &["rebuild"]).await.status.success());
+    assert_eq!(up.parley(&["verify"]).await.printed(), "The views are what the log says.\n");
+    up.parley(&["rebuild"]).await.printed();
     for place in [0, 2] {
         assert!(download(&bob, &ids[place]).await == contents[place]);
     }

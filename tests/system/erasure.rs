@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Output;
 use std::time::Duration;
 
 use hyper::Method;
@@ -13,7 +12,7 @@ use parley_runtime::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 
 use crate::device::{Store, Transport, listen};
-use crate::harness::{Client, Up, eventually, program};
+use crate::harness::{Client, Up, eventually};
 
 const WITHIN: Duration = Duration::from_secs(30);
 const SHARDS: u16 = 4;
@@ -60,16 +59,6 @@ async fn columns_with(up: &Up, text: &str) -> Vec<String> {
     }
     pool.close().await;
     found
-}
-
-async fn parley(up: &Up, args: &[&str]) -> Output {
-    let mut command = tokio::process::Command::new(program());
-    command
-        .args(args)
-        .env("PARLEY_NATS_URL", up.nats_url())
-        .env("PARLEY_DATABASE_URL", up.database_url())
-        .current_dir(std::env::temp_dir());
-    command.output().await.unwrap()
 }
 
 async fn say(client: &Client, conversation: &str, name: &str, text: &str) -> u64 {
@@ -204,10 +193,8 @@ async fn what_is_deleted_or_expired_is_found_nowhere_and_all_goes_on() {
         // What was before its first sync, it would read lazily.
         assert_eq!(names, ["c-1", "c-2", "c-3", "c-4"], "{transport:?}");
     }
-    let verified = parley(&up, &["verify"]).await;
-    let said = String::from_utf8_lossy(&verified.stdout).into_owned();
-    assert_eq!(said, "The views are what the log says.\n");
-    assert!(parley(&up, &["rebuild"]).await.status.success());
+    assert_eq!(up.parley(&["verify"]).await.printed(), "The views are what the log says.\n");
+    up.parley(&["rebuild"]).await.printed();
     let history = bob.get("/v1/conversations/d.alice.bob/messages").await.expect(200);
     assert_eq!(history["messages"][1]["clientMessageId"], "c-1");
     assert_eq!(history["messages"].as_array().unwrap().len(), 5);
@@ -218,8 +205,7 @@ async fn a_hold_keeps_what_is_deleted_until_it_is_removed() {
     let up = Up::start_with(&[], &SOON).await;
     let alice = up.client("alice").await;
     let add = ["hold", "add", "d.alice.bob", "--by", "ada", "--reason", "case 7"];
-    let added = parley(&up, &add).await;
-    assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+    up.parley(&add).await.printed();
     for (conversation, text) in [("d.alice.bob", "held-sesame"), ("d.alice.carol", "free-sesame")] {
         let seq = say(&alice, conversation, "c-1", text).await;
         change(&alice, Method::DELETE, conversation, seq, None).await;
@@ -238,8 +224,7 @@ async fn a_hold_keeps_what_is_deleted_until_it_is_removed() {
     assert_eq!(columns_with(&up, "held-sesame").await, Vec::<String>::new());
     assert!(is_in_log(&up, "held-sesame"));
 
-    let list = parley(&up, &["hold", "list", "d.alice.bob"]).await;
-    let list = String::from_utf8(list.stdout).unwrap();
+    let list = up.parley(&["hold", "list", "d.alice.bob"]).await.printed();
     assert!(list.contains("by ada: case 7"), "{list}");
     for wrong in [
         &["hold", "add", "d.bob.alice", "--by", "ada", "--reason", "case 7"][..],
@@ -247,13 +232,12 @@ async fn a_hold_keeps_what_is_deleted_until_it_is_removed() {
         &["hold", "remove", "d.alice.carol", "--by", "ada", "--reason", "closed"],
         &["hold", "remove", "d.alice.bob", "--hold", "99", "--by", "ada", "--reason", "closed"],
     ] {
-        assert_eq!(parley(&up, wrong).await.status.code(), Some(64), "{wrong:?}");
+        assert_eq!(up.parley(wrong).await.code, Some(64), "{wrong:?}");
     }
     let remove = ["hold", "remove", "d.alice.bob", "--by", "bea", "--reason", "closed"];
-    assert!(parley(&up, &remove).await.status.success());
+    up.parley(&remove).await.printed();
     eventually("it is erased", WITHIN, async || (!is_in_log(&up, "held-sesame")).then_some(()))
         .await;
-    let list = parley(&up, &["hold", "list", "d.alice.bob"]).await;
-    let list = String::from_utf8(list.stdout).unwrap();
+    let list = up.parley(&["hold", "list", "d.alice.bob"]).await.printed();
     assert!(list.contains("by bea: closed"), "{list}");
 }

@@ -5,8 +5,10 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use crate::harness::{Client, Deployment, Up, eventually};
-use crate::load::Load;
+use crate::load::{Load, accept};
 
 const BETWEEN: Duration = Duration::from_secs(2);
 /// 200 messages a second in all.
@@ -97,13 +99,18 @@ async fn a_server_of_a_cluster_is_killed_again_and_again() {
     let _projections = deployment.service("projections").await;
     let gateway = deployment.gateway().await;
     let servers = deployment.nats.nodes();
+    let alice = gateway.client("alice").await;
     let mut turn = 0;
     under_load(&gateway.url(), async || {
         let server = &servers[turn % servers.len()];
         turn += 1;
         server.kill9().await;
-        // Long enough for the others to elect leaders, and for what is written meanwhile.
-        tokio::time::sleep(BETWEEN).await;
+        // The other two go on, in every shard, though some need another leader first.
+        for n in 0..16 {
+            let body = json!({"clientMessageId": format!("m-{turn}"), "body": {"kind": "text", "text": "x"}});
+            let path = format!("/v1/conversations/d.alice.bob{n}/messages");
+            accept(&alice, &path, &body).await;
+        }
         server.restart().await;
         deployment.nats.wait_ready().await;
     })

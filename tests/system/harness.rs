@@ -11,11 +11,13 @@
 //!
 //! [`Deployment`] instead runs the services one by one, on test engines that can be killed.
 
+mod command;
 mod deployment;
 mod http;
 mod socket;
 mod up;
 
+pub use command::{Ran, run};
 pub use deployment::{Deployment, Service};
 pub use http::{Answer, Client};
 pub use socket::Socket;

@@ -1,18 +1,6 @@
 //! Services alone: started, refused, stopped.
 
-use std::process::Output;
-
-use crate::harness::{Deployment, program};
-
-async fn parley(args: &[&str], variables: &[(&str, &str)]) -> Output {
-    let mut command = tokio::process::Command::new(program());
-    command.args(args).envs(variables.iter().copied()).current_dir(std::env::temp_dir());
-    command.output().await.unwrap()
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
+use crate::harness::{Deployment, run};
 
 #[tokio::test]
 async fn services_start_alone_and_end_when_told() {
@@ -40,9 +28,9 @@ async fn a_missing_server_exits_with_69() {
         ("PARLEY_DATABASE_URL", "postgres://a@127.0.0.1:1/a"),
     ];
     for name in ["commands", "projections", "migrate", "topology"] {
-        let output = parley(&[name], &nowhere).await;
-        assert_eq!(output.status.code(), Some(69), "{name}: {}", said(&output));
-        assert!(!said(&output).is_empty());
+        let ran = run(&[name], &nowhere).await;
+        assert_eq!(ran.code, Some(69), "{name}: {}", ran.stderr);
+        assert!(!ran.stderr.is_empty());
     }
 }
 
@@ -58,8 +46,8 @@ async fn bad_usage_and_configuration_exit_with_64() {
         Case(&["projections"], &[], "PARLEY_DATABASE_URL"),
     ];
     for Case(args, variables, named) in cases {
-        let output = parley(args, variables).await;
-        assert_eq!(output.status.code(), Some(64), "{args:?}: {}", said(&output));
-        assert!(said(&output).contains(named), "{args:?}: {}", said(&output));
+        let ran = run(args, variables).await;
+        assert_eq!(ran.code, Some(64), "{args:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(named), "{args:?}: {}", ran.stderr);
     }
 }

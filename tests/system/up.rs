@@ -6,7 +6,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sqlx::{Connection, PgConnection};
 
-use crate::harness::{Up, eventually};
+use crate::harness::{Up, eventually, run};
 
 async fn query(up: &Up, sql: &str) {
     let mut connection = PgConnection::connect(&up.database_url()).await.unwrap();
@@ -82,12 +82,7 @@ async fn an_engine_that_dies_alone_is_started_again() {
 async fn a_second_one_is_refused_the_same_directory() {
     let up = Up::start().await;
     let data = up.data().display().to_string();
-    let second = tokio::process::Command::new(crate::harness::program())
-        .args(["up", "--listen", "127.0.0.1:1", "--data", &data])
-        .output()
-        .await
-        .unwrap();
-    assert_eq!(second.status.code(), Some(69));
-    let said = String::from_utf8_lossy(&second.stderr).into_owned();
-    assert!(said.contains("in use by another parley"), "{said}");
+    let second = run(&["up", "--listen", "127.0.0.1:1", "--data", &data], &[]).await;
+    assert_eq!(second.code, Some(69));
+    assert!(second.stderr.contains("in use by another parley"), "{}", second.stderr);
 }

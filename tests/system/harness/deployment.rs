@@ -11,7 +11,7 @@ use parley_runtime::engines::testing::{
     ScratchDir, TestNats, TestNatsCluster, TestPostgres, TestPostgresServer, TestProgram,
 };
 
-use super::{Client, Socket, eventually, free_address, program, up::UNLIMITED};
+use super::{Client, Socket, eventually, free_address, program, run, up::UNLIMITED};
 
 /// NATS, one server or a cluster of three, one PostgreSQL, and as many services as the test starts.
 pub struct Deployment<N = TestNats> {
@@ -87,12 +87,9 @@ impl<N> Deployment<N> {
 
     /// A token of the marketplace, as `parley token` makes it: for gateways without `/dev/token`.
     pub async fn token(&self, user: &str) -> String {
-        let mut command = tokio::process::Command::new(program());
-        let variables = self.variables.iter().map(|(name, value)| (name, value));
-        command.args(["token", "--user", user]).envs(variables).current_dir(self.dir());
-        let output = command.output().await.unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+        let variables: Vec<_> =
+            self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        run(&["token", "--user", user], &variables).await.printed().trim_end().to_owned()
     }
 
     /// Starts a service by the name of its subcommand; returns at once.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use parley_runtime::engines::testing::{ScratchDir, TestProgram};
 
-use super::{Client, Socket, eventually, free_address, program};
+use super::{Client, Ran, Socket, eventually, free_address, program, run};
 
 /// How long a start may take on a busy machine.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -110,6 +110,12 @@ impl Up {
 
     pub fn database_url(&self) -> String {
         self.setting("PARLEY_DATABASE_URL")
+    }
+
+    /// `parley …` as an operator runs it beside this deployment.
+    pub async fn parley(&self, args: &[&str]) -> Ran {
+        let (nats_url, database_url) = (self.nats_url(), self.database_url());
+        run(args, &[("PARLEY_NATS_URL", &nats_url), ("PARLEY_DATABASE_URL", &database_url)]).await
     }
 
     /// From `DIR/parley.env`.

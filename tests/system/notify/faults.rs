@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::{SOON, add_email, items, say};
-use crate::harness::{Client, Deployment, eventually, free_address, program};
+use crate::harness::{Client, Deployment, eventually, free_address, run};
 
 const LINK_SECRET: (&str, &str) =
     ("PARLEY_NOTIFY_LINK_SECRET", "a secret for links, for these tests only");
@@ -238,8 +238,9 @@ async fn a_provider_that_is_down_is_not_hammered_and_everybody_is_told_or_named_
     .await;
     let (asked, cpu) = (provider.asked.load(Ordering::Relaxed), cpu_seconds(pid));
     let (end, mut most) = (Instant::now() + down, 0);
+    let mut looks = tokio::time::interval(Duration::from_millis(500));
     while Instant::now() < end {
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        looks.tick().await;
         most = most.max(private_bytes(pid));
     }
     let asked = provider.asked.load(Ordering::Relaxed) - asked;
@@ -274,11 +275,9 @@ async fn a_provider_that_is_down_is_not_hammered_and_everybody_is_told_or_named_
 
 /// What `parley dead-letters …` answers, and prints.
 async fn dead_letters(deployment: &Deployment, args: &[&str]) -> (Option<i32>, String) {
-    let mut command = tokio::process::Command::new(program());
-    command.arg("dead-letters").args(args);
-    let output = command.env("PARLEY_DATABASE_URL", deployment.postgres.url()).output().await;
-    let output = output.unwrap();
-    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    let args = [&["dead-letters"], args].concat();
+    let ran = run(&args, &[("PARLEY_DATABASE_URL", &deployment.postgres.url())]).await;
+    (ran.code, ran.stdout)
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use super::{SOON, add_email, items, say};
-use crate::harness::{Client, Deployment, Up, eventually, program};
+use crate::harness::{Client, Deployment, Up, eventually};
 
 const QUICK: [(&str, &str); 2] =
     [("PARLEY_NOTIFY_GRACE_SECONDS", "5"), ("PARLEY_NOTIFY_COOLDOWN_SECONDS", "3600")];
@@ -23,11 +23,7 @@ async fn decision(client: &Client, conversation: &str) -> Value {
 
 /// What `parley why` prints.
 async fn why(up: &Up, user: &str, conversation: &str) -> String {
-    let mut command = tokio::process::Command::new(program());
-    command.args(["why", user, conversation]).env("PARLEY_DATABASE_URL", up.database_url());
-    let output = command.output().await.unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    up.parley(&["why", user, conversation]).await.printed()
 }
 
 fn emails_to<'a>(items: &'a [Value], user: &str) -> Vec<&'a Value> {
