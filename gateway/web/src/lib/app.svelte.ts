@@ -14,7 +14,7 @@ import { Files } from './files.svelte';
 import { Histories } from './histories.svelte';
 import type { Host } from './host';
 import { Outbox, type OutboxItem } from './outbox';
-import { Own } from './own';
+import { Own } from './own.svelte';
 import { People } from './people.svelte';
 import type { ClientFrame, ServerFrame } from './protocol';
 import { Renewal } from './renewal';

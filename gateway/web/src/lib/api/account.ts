@@ -35,8 +35,10 @@ export async function getSettings(bearer: string): Promise<Json> {
   return call('GET', 'v1/settings', bearer);
 }
 
-export async function putSettings(bearer: string, settings: Json): Promise<void> {
-  await call('PUT', 'v1/settings', bearer, settings);
+/** Answers the version of the account that knows them. */
+export async function putSettings(bearer: string, settings: Json): Promise<number> {
+  const { version } = await call('PUT', 'v1/settings', bearer, settings);
+  return isCount(version) ? version : 0;
 }
 
 export interface Endpoints {

@@ -16,8 +16,30 @@ import {
 import type { Host } from './host';
 import type { Account, ChannelName, Endpoint, Json } from './protocol';
 
+/** Some settings, as of those that are there; the others stay as they are. */
+type Change = (settings: Json) => Json;
+
+interface Pending {
+  readonly change: Change;
+  /** of the account that has it; it is not stored yet without */
+  readonly version?: number;
+}
+
+const changed = (settings: Json | undefined, { change }: Pending): Json => ({ ...settings, ...change(settings ?? {}) });
+
 export class Own {
+  #pending = $state.raw<readonly Pending[]>([]);
+  /** They are stored as a whole: one save after the other, each with what the last one made of them. */
+  #saved: Promise<unknown> = Promise.resolve();
+
   constructor(private readonly host: Host) {}
+
+  /** With what this tab has changed and its events have not told yet: a switch follows the finger. */
+  get settings(): Json | undefined {
+    const { settings, version = -1 } = this.host.state.account;
+    const untold = this.#pending.filter((one) => one.version === undefined || one.version > version);
+    return untold.reduce(changed, settings);
+  }
 
   /** What no sync has told yet; answers the key for web push, if this server has one. */
   async load(): Promise<string | undefined> {
@@ -32,18 +54,29 @@ export class Own {
     return endpoints.vapidPublicKey;
   }
 
-  /** A change of some settings; the others stay as they are. */
-  async set(change: Json): Promise<void> {
-    const before = this.host.state.account.settings ?? (await this.host.authorized(getSettings));
-    const settings = { ...before, ...change };
-    // Shown at once, so that a switch follows the finger; put back if it is refused.
-    this.#learn({ settings });
+  /** Shown at once; put back if it is refused. */
+  async set(change: Change): Promise<void> {
+    const pending: Pending = { change };
+    this.#pending = [...this.#pending, pending];
+    const saving = this.#saved.then(() => this.#save(pending));
+    this.#saved = saving.catch(() => undefined);
     try {
-      await this.host.authorized((token) => putSettings(token, settings));
+      const version = await saving;
+      this.#pending = this.#pending.map((one) => (one === pending ? { change, version } : one));
     } catch (error) {
-      if (this.host.state.account.settings === settings) this.#learn({ settings: before });
+      this.#pending = this.#pending.filter((one) => one !== pending);
       throw error;
     }
+  }
+
+  /** What was stored before it, and itself; what came after it has its own turn. */
+  async #save(pending: Pending): Promise<number> {
+    if (!this.host.state.account.settings) this.#learn({ settings: await this.host.authorized(getSettings) });
+    const { settings, version = -1 } = this.host.state.account;
+    this.#pending = this.#pending.filter((one) => one.version === undefined || one.version > version);
+    const upTo = this.#pending.slice(0, this.#pending.indexOf(pending) + 1);
+    const whole = upTo.reduce(changed, settings) ?? {};
+    return this.host.authorized((token) => putSettings(token, whole));
   }
 
   async addEndpoint(channel: ChannelName, where: { address: string } | { subscription: Json }): Promise<void> {
