@@ -12,7 +12,7 @@ export default defineConfig({
   workers: 2,
   // A test that only passes the second time has failed.
   retries: 0,
-  timeout: 40_000,
+  timeout: 90_000,
   expect: { timeout: 15_000 },
   reporter: 'list',
   use: {

@@ -32,8 +32,8 @@ async fn the_page_works_in_a_browser() {
         .env("CI", "1")
         .kill_on_drop(true)
         .output();
-    let output = tokio::time::timeout(Duration::from_secs(420), run).await;
-    let output = output.expect("the page's tests end within 420 s").unwrap();
+    let output = tokio::time::timeout(Duration::from_secs(900), run).await;
+    let output = output.expect("the page's tests end within 900 s").unwrap();
     assert!(
         output.status.success(),
         "{}\n{}\n{}",

@@ -1,17 +1,10 @@
 // What a person does to their own view is the same on all of their devices, and nobody else's.
 
-import { expect, test } from '@playwright/test';
+import { expect } from '@playwright/test';
 
-import { Person, named } from './person';
+import { test } from './people';
 
-let alice: Person;
-let phone: Person;
-let bob: Person;
-
-test.beforeEach(async ({ browser }) => {
-  alice = await Person.arrives(browser, named('alice'));
-  phone = await Person.arrives(browser, alice.userId);
-  bob = await Person.arrives(browser, named('bob'));
+test.beforeEach(async ({ alice, phone, bob }) => {
   await Promise.all([alice, phone, bob].map((person) => person.signsIn()));
   await alice.startsWith(bob);
   await alice.writes('hello');
@@ -19,11 +12,7 @@ test.beforeEach(async ({ browser }) => {
   await phone.unread(bob, 0);
 });
 
-test.afterEach(async () => {
-  for (const person of [alice, phone, bob]) await person.leaves();
-});
-
-test('a draft is there on the other device, until it is sent', async () => {
+test('a draft is there on the other device, until it is sent', async ({ alice, phone, bob }) => {
   await phone.opens(bob);
   await alice.page.getByTestId('composer').fill('I would like');
   await expect(phone.page.getByTestId('composer')).toHaveValue('I would like');
@@ -42,7 +31,7 @@ test('a draft is there on the other device, until it is sent', async () => {
   await expect(alice.page.getByTestId('composer')).toHaveValue('');
 });
 
-test('mute, pin and archive hold on every device', async () => {
+test('mute, pin and archive hold on every device', async ({ alice, phone, bob }) => {
   await alice.chooses('mute');
   await alice.chooses('pin');
   for (const person of [alice, phone]) {
@@ -74,7 +63,7 @@ test('mute, pin and archive hold on every device', async () => {
   await expect(phone.conversation(bob).getByTestId('unread')).toHaveText('1');
 });
 
-test('whoever is blocked cannot write, until they can', async () => {
+test('whoever is blocked cannot write, until they can', async ({ alice, bob }) => {
   await alice.chooses('block');
   await alice.confirms();
   await expect(alice.page.getByTestId('closed')).toContainText('You have blocked');
@@ -88,7 +77,7 @@ test('whoever is blocked cannot write, until they can', async () => {
   await alice.sees('friends again', 'received');
 });
 
-test('settings, addresses and devices', async () => {
+test('settings, addresses and devices', async ({ alice, phone }) => {
   const { page } = alice;
   await page.getByTestId('settings').click();
   await page.getByTestId('read-receipts').uncheck();
@@ -116,7 +105,7 @@ test('settings, addresses and devices', async () => {
   await expect(phone.page.getByTestId('signin-user')).toBeVisible();
 });
 
-test('a conversation has notifications of its own', async () => {
+test('a conversation has notifications of its own', async ({ alice, phone, bob }) => {
   await alice.chooses('notices');
   await expect(alice.page.getByTestId('notice-email')).toHaveValue('');
   // A webhook is offered to whoever has one.
@@ -145,7 +134,7 @@ test('a conversation has notifications of its own', async () => {
   await expect(alice.page.getByTestId('notice-webhook')).toHaveValue('');
 });
 
-test('without receipts nobody learns what was read', async () => {
+test('without receipts nobody learns what was read', async ({ alice, phone, bob }) => {
   await alice.page.getByTestId('settings').click();
   await alice.page.getByTestId('read-receipts').uncheck();
   await phone.page.getByTestId('settings').click();

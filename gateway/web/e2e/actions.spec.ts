@@ -1,26 +1,15 @@
 // What one does to a message is what the other sees, at once and after a reload.
 
-import { expect, test } from '@playwright/test';
+import { expect } from '@playwright/test';
 
-import { Person, named } from './person';
+import { test } from './people';
+import { Person } from './person';
 
-let alice: Person;
-let bob: Person;
-
-test.beforeEach(async ({ browser }) => {
-  alice = await Person.arrives(browser, named('alice'));
-  bob = await Person.arrives(browser, named('bob'));
-  await alice.signsIn();
-  await bob.signsIn();
-  await alice.startsWith(bob);
+test.beforeEach(async ({ alice, bob }) => {
+  await alice.meets(bob);
 });
 
-test.afterEach(async () => {
-  await alice.leaves();
-  await bob.leaves();
-});
-
-test('edit, react, reply and delete reach the other, and last', async () => {
+test('edit, react, reply and delete reach the other, and last', async ({ alice, bob }) => {
   await alice.writes('the desk is 50 Euro');
   await alice.writes('take it or leave it');
   await bob.opens(alice);
@@ -60,7 +49,7 @@ test('edit, react, reply and delete reach the other, and last', async () => {
   }
 });
 
-test('the keyboard does it all', async () => {
+test('the keyboard does it all', async ({ alice }) => {
   await alice.writes('first');
   await alice.writes('secnd');
   await alice.sees('secnd', 'delivered');
@@ -93,7 +82,7 @@ test('the keyboard does it all', async () => {
   await expect(alice.page.locator('[data-testid="message"][data-seq="1"]')).toBeFocused();
 });
 
-test('a long press on a phone does, too', async ({ browser }) => {
+test('a long press on a phone does, too', async ({ browser, alice, bob }) => {
   await alice.writes('press me');
   await alice.sees('press me', 'delivered');
   const context = await browser.newContext({ viewport: { width: 390, height: 800 }, hasTouch: true, isMobile: true });

@@ -1,8 +1,9 @@
 // The page finds its way where the network lets no WebSocket, or not even a stream, through.
 
-import { expect, test, type Page } from '@playwright/test';
+import { expect, type Page } from '@playwright/test';
 
-import { Person, conversationId, named } from './person';
+import { test } from './people';
+import { conversationId } from './person';
 
 const SOCKET = /\/v1\/connect$/;
 const STREAM = /\/v1\/stream$/;
@@ -20,19 +21,6 @@ async function blockStreams(page: Page): Promise<void> {
   await page.route(STREAM, (route) => route.abort());
 }
 
-let alice: Person;
-let bob: Person;
-
-test.beforeEach(async ({ browser }) => {
-  alice = await Person.arrives(browser, named('alice'));
-  bob = await Person.arrives(browser, named('bob'));
-});
-
-test.afterEach(async () => {
-  await alice.leaves();
-  await bob.leaves();
-});
-
 for (const { over, block } of [
   { over: 'sse', block: (page: Page) => blockSockets(page, 'refuses') },
   {
@@ -43,7 +31,7 @@ for (const { over, block } of [
     },
   },
 ] as const) {
-  test(`two people talk over ${over}`, async () => {
+  test(`two people talk over ${over}`, async ({ alice, bob }) => {
     for (const person of [alice, bob]) {
       await block(person.page);
       await person.page.reload();
@@ -102,7 +90,7 @@ for (const { over, block } of [
   });
 }
 
-test('silence is a refusal too', async () => {
+test('silence is a refusal too', async ({ alice, bob }) => {
   await blockSockets(alice.page, 'swallows');
   await alice.page.reload();
   await alice.signsIn();
@@ -114,7 +102,7 @@ test('silence is a refusal too', async () => {
   await alice.sees('hello', 'delivered');
 });
 
-test('nothing is lost or doubled while the transport changes', async () => {
+test('nothing is lost or doubled while the transport changes', async ({ alice, bob }) => {
   const network = { sockets: true, streams: true };
   const open = new Set<() => void>();
   await alice.page.routeWebSocket(SOCKET, (socket) => {
@@ -180,7 +168,7 @@ test('nothing is lost or doubled while the transport changes', async () => {
   expect(alice.page.url()).toContain(conversationId(alice, bob));
 });
 
-test('a server that is away is no reason to fall back', async () => {
+test('a server that is away is no reason to fall back', async ({ alice }) => {
   await alice.signsIn();
   let away = true;
   const gone = (url: URL): boolean => url.pathname.startsWith('/v1/');

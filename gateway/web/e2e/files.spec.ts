@@ -2,24 +2,13 @@
 
 import { readFile } from 'node:fs/promises';
 
-import { expect, test, type Locator } from '@playwright/test';
+import { expect, type Locator } from '@playwright/test';
 
-import { Person, named } from './person';
+import { test } from './people';
+import { type Person } from './person';
 
-let alice: Person;
-let bob: Person;
-
-test.beforeEach(async ({ browser }) => {
-  alice = await Person.arrives(browser, named('alice'));
-  bob = await Person.arrives(browser, named('bob'));
-  await alice.signsIn();
-  await bob.signsIn();
-  await alice.startsWith(bob);
-});
-
-test.afterEach(async () => {
-  await alice.leaves();
-  await bob.leaves();
+test.beforeEach(async ({ alice, bob }) => {
+  await alice.meets(bob);
 });
 
 const DOT = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==';
@@ -48,7 +37,7 @@ async function holds(person: Person): Promise<() => Promise<void>> {
   };
 }
 
-test('pictures and files reach the other, and last', async () => {
+test('pictures and files reach the other, and last', async ({ alice, bob }) => {
   await chooses(alice, picture('desk.png'), words('offer “autumn”.txt', 'a desk, a lamp'));
   await expect(tray(alice)).toHaveCount(2);
   await alice.page.getByTestId('composer').fill('have a look');
@@ -88,7 +77,7 @@ test('pictures and files reach the other, and last', async () => {
   await expect(bob.page.getByTestId('picture')).toHaveCount(0);
 });
 
-test('a message waits for its files, and others do not wait for it', async () => {
+test('a message waits for its files, and others do not wait for it', async ({ alice, bob }) => {
   const release = await holds(alice);
   await chooses(alice, picture('slow.png'));
   await alice.page.getByTestId('composer').fill('the picture');
@@ -112,7 +101,7 @@ test('a message waits for its files, and others do not wait for it', async () =>
   await never();
 });
 
-test('an upload that failed is tried again', async () => {
+test('an upload that failed is tried again', async ({ alice, bob }) => {
   await alice.page.route(CONTENT, (route) =>
     route.fulfill({ status: 503, contentType: 'application/problem+json', body: '{"code":"unavailable","detail":"as many files as may are being uploaded"}' }),
   );
@@ -132,7 +121,7 @@ test('an upload that failed is tried again', async () => {
   await expect(tray(alice)).toHaveCount(0);
 });
 
-test('a reload keeps what was uploaded, and says what was not', async () => {
+test('a reload keeps what was uploaded, and says what was not', async ({ alice, bob }) => {
   await chooses(alice, words('there.txt'));
   await expect(tray(alice)).toHaveAttribute('data-state', 'done');
   const release = await holds(alice);
@@ -157,7 +146,7 @@ test('a reload keeps what was uploaded, and says what was not', async () => {
   await expect(bob.message('two files').getByTestId('file')).toHaveCount(2);
 });
 
-test('files are dropped and pasted', async () => {
+test('files are dropped and pasted', async ({ alice, bob }) => {
   const transfer = await alice.page.evaluateHandle((base64) => {
     const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
     const data = new DataTransfer();

@@ -1,23 +1,14 @@
 // The life of a group, and of a channel.
 
-import { expect, test } from '@playwright/test';
+import { expect } from '@playwright/test';
 
-import { Person, named } from './person';
+import { test } from './people';
 
-let alice: Person;
-let bob: Person;
-let carol: Person;
-
-test.beforeEach(async ({ browser }) => {
-  [alice, bob, carol] = await Promise.all(['alice', 'bob', 'carol'].map((name) => Person.arrives(browser, named(name)))) as [Person, Person, Person];
+test.beforeEach(async ({ alice, bob, carol }) => {
   await Promise.all([alice, bob, carol].map((person) => person.signsIn()));
 });
 
-test.afterEach(async () => {
-  for (const person of [alice, bob, carol]) await person.leaves();
-});
-
-test('people come, talk and go; whoever was removed gets no more', async () => {
+test('people come, talk and go; whoever was removed gets no more', async ({ alice, bob, carol }) => {
   await alice.creates('group', 'Flea market', [bob]);
   await alice.writes('welcome');
   await bob.opens('Flea market');
@@ -73,7 +64,7 @@ test('people come, talk and go; whoever was removed gets no more', async () => {
   await expect(bob.page.getByTestId('composer')).toHaveCount(0);
 });
 
-test('a channel is read by many and written by its owner', async () => {
+test('a channel is read by many and written by its owner', async ({ alice, bob, carol }) => {
   await alice.creates('channel', 'Market news', [bob]);
   await alice.writes('open on Saturday');
   await bob.opens('Market news');

@@ -1,21 +1,9 @@
-import { expect, test } from '@playwright/test';
+import { expect } from '@playwright/test';
 
+import { test } from './people';
 import { Person, conversationId, named } from './person';
 
-let alice: Person;
-let bob: Person;
-
-test.beforeEach(async ({ browser }) => {
-  alice = await Person.arrives(browser, named('alice'));
-  bob = await Person.arrives(browser, named('bob'));
-});
-
-test.afterEach(async () => {
-  await alice.leaves();
-  await bob.leaves();
-});
-
-test('a message goes from sending to read', async () => {
+test('a message goes from sending to read', async ({ alice, bob }) => {
   await alice.signsIn();
   await alice.startsWith(bob);
   expect(alice.page.url()).toContain(`#/c/${conversationId(alice, bob)}`);
@@ -39,10 +27,8 @@ test('a message goes from sending to read', async () => {
   await bob.unread(alice, 0);
 });
 
-test('two people talk, and a reload shows the same', async () => {
-  await alice.signsIn();
-  await bob.signsIn();
-  await alice.startsWith(bob);
+test('two people talk, and a reload shows the same', async ({ alice, bob }) => {
+  await alice.meets(bob);
   await alice.writes('one');
   await alice.writes('two');
   await bob.unread(alice, 2);
@@ -75,10 +61,8 @@ test('two people talk, and a reload shows the same', async () => {
   await alice.sees('four', 'read');
 });
 
-test('what was written without a connection goes out once, in order', async () => {
-  await alice.signsIn();
-  await bob.signsIn();
-  await alice.startsWith(bob);
+test('what was written without a connection goes out once, in order', async ({ alice, bob }) => {
+  await alice.meets(bob);
   await alice.writes('before');
   await bob.opens(alice);
   await bob.sees('before', 'received');
@@ -115,10 +99,8 @@ test('what was written without a connection goes out once, in order', async () =
   await expect.poll(() => bob.log()).toEqual([...expected, [6, 'after']]);
 });
 
-test('what was written without a connection survives a reload', async () => {
-  await alice.signsIn();
-  await bob.signsIn();
-  await alice.startsWith(bob);
+test('what was written without a connection survives a reload', async ({ alice, bob }) => {
+  await alice.meets(bob);
   await alice.writes('before');
   await alice.sees('before', 'delivered');
 
@@ -138,7 +120,7 @@ test('what was written without a connection survives a reload', async () => {
   ]);
 });
 
-test('an answer lost with its connection doubles nothing', async () => {
+test('an answer lost with its connection doubles nothing', async ({ alice, bob }) => {
   // The server stores the message; the socket dies before the page hears of it.
   let cuts = 0;
   await alice.page.routeWebSocket(/\/v1\/connect$/, (socket) => {
@@ -154,9 +136,7 @@ test('an answer lost with its connection doubles nothing', async () => {
     });
   });
   await alice.page.reload();
-  await alice.signsIn();
-  await bob.signsIn();
-  await alice.startsWith(bob);
+  await alice.meets(bob);
   await alice.writes('first');
   await alice.writes('second');
   await alice.sees('second', 'delivered');
@@ -169,7 +149,7 @@ test('an answer lost with its connection doubles nothing', async () => {
   for (const person of [alice, bob]) await expect.poll(() => person.log()).toEqual(expected);
 });
 
-test('two tabs of one browser are two people', async () => {
+test('two tabs of one browser are two people', async ({ alice }) => {
   await alice.signsIn();
   const carol = await Person.inTab(alice.context, named('carol'));
   await carol.signsIn();
@@ -189,8 +169,8 @@ test('two tabs of one browser are two people', async () => {
   expect(carol.errors).toEqual([]);
 });
 
-test('older messages come while scrolling up', async () => {
-  test.setTimeout(120_000);
+test('older messages come while scrolling up', async ({ alice, bob }) => {
+  test.setTimeout(180_000);
   await alice.signsIn();
   await alice.startsWith(bob);
   const total = 120;
@@ -213,7 +193,7 @@ test('older messages come while scrolling up', async () => {
   await expect(newest).not.toBeInViewport();
 });
 
-test('signing out forgets the person of the tab', async () => {
+test('signing out forgets the person of the tab', async ({ alice }) => {
   await alice.signsIn();
   await alice.page.reload();
   await alice.isOnline();

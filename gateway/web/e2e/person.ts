@@ -48,6 +48,13 @@ export class Person {
     await expect(this.page.getByTestId('composer')).toBeVisible();
   }
 
+  /** Both sign in, and this one begins a conversation. */
+  async meets(other: Person): Promise<void> {
+    await this.signsIn();
+    await other.signsIn();
+    await this.startsWith(other);
+  }
+
   /** In the list; a string is the title of a group or channel. */
   conversation(other: Person | string): Locator {
     if (typeof other === 'string') return this.page.getByTestId('conversation-item').filter({ hasText: other });

@@ -1,28 +1,16 @@
-import { expect, test } from '@playwright/test';
+import { expect } from '@playwright/test';
 
-import { Person, named } from './person';
-
-let alice: Person;
-let bob: Person;
+import { test } from './people';
 
 /** Two people who have talked, each looking at the conversation. */
-test.beforeEach(async ({ browser }) => {
-  alice = await Person.arrives(browser, named('alice'));
-  bob = await Person.arrives(browser, named('bob'));
-  await alice.signsIn();
-  await bob.signsIn();
-  await alice.startsWith(bob);
+test.beforeEach(async ({ alice, bob }) => {
+  await alice.meets(bob);
   await alice.writes('are you there?');
   await bob.unread(alice, 1);
   await bob.opens(alice);
 });
 
-test.afterEach(async () => {
-  await alice.leaves();
-  await bob.leaves();
-});
-
-test('both see each other come, stay over a reload, and go', async () => {
+test('both see each other come, stay over a reload, and go', async ({ alice, bob }) => {
   await expect(alice.presence()).toHaveText('Online');
   await expect(bob.presence()).toHaveText('Online');
   await expect(alice.conversation(bob).getByTestId('online')).toBeVisible();
@@ -41,22 +29,22 @@ test('both see each other come, stay over a reload, and go', async () => {
   expect(await alice.page.evaluate(() => (window as unknown as { texts: string[] }).texts)).toEqual([]);
 
   await bob.page.goto('about:blank');
-  await expect(alice.presence()).toHaveText('Last seen just now', { timeout: 4_000 });
+  await expect(alice.presence()).toHaveText('Last seen just now');
   await expect(alice.conversation(bob).getByTestId('online')).toHaveCount(0);
 
   // Alice's page starts anew: the server still knows.
   await alice.page.reload();
   await expect(alice.presence()).toHaveText('Last seen just now');
   await bob.page.goto('/');
-  await expect(alice.presence()).toHaveText('Online', { timeout: 6_000 });
+  await expect(alice.presence()).toHaveText('Online');
 });
 
-test('typing is shown while it goes on', async () => {
+test('typing is shown while it goes on', async ({ alice, bob }) => {
   await bob.page.getByTestId('composer').pressSequentially('yes, I', { delay: 20 });
   await expect(alice.presence()).toHaveText('typing…');
   await expect(alice.conversation(bob).getByTestId('typing')).toBeVisible();
   // He stops without a word: it ends by itself.
-  await expect(alice.presence()).toHaveText('Online', { timeout: 5_000 });
+  await expect(alice.presence()).toHaveText('Online');
   await bob.page.getByTestId('composer').pressSequentially(' am here', { delay: 20 });
   await expect(alice.presence()).toHaveText('typing…');
   await bob.page.getByTestId('composer').press('Enter');

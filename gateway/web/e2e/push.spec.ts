@@ -1,25 +1,13 @@
 // The service worker, given pushes as the push service of the browser would.
 
-import { expect, test, type CDPSession, type Page, type Worker } from '@playwright/test';
+import { expect, type CDPSession, type Page, type Worker } from '@playwright/test';
 
-import { Person, conversationId, named } from './person';
+import { test } from './people';
+import { conversationId } from './person';
 
 // What a service worker knows, of which the types of a page say nothing.
 declare const ExtendableEvent: { prototype: { waitUntil(work: Promise<unknown>): void } };
 declare const PushEvent: new () => Event;
-
-let alice: Person;
-let bob: Person;
-
-test.beforeEach(async ({ browser }) => {
-  alice = await Person.arrives(browser, named('alice'));
-  bob = await Person.arrives(browser, named('bob'));
-});
-
-test.afterEach(async () => {
-  await alice.leaves();
-  await bob.leaves();
-});
 
 /**
  * The titles of what is shown. Not to be asked while a push is being handled: Chromium takes what is
@@ -69,7 +57,7 @@ async function pushesTo(page: Page): Promise<(payload: object) => Promise<void>>
   };
 }
 
-test('a push is shown, replaced and taken back', async () => {
+test('a push is shown, replaced and taken back', async ({ alice, bob }) => {
   await alice.signsIn();
   const push = await pushesTo(alice.page);
   const tag = conversationId(alice, bob);
@@ -100,7 +88,7 @@ test('a push is shown, replaced and taken back', async () => {
   await expect.poll(() => shown(alice.page)).toEqual(['Your inbox']);
 });
 
-test('a click on a notification opens its conversation', async () => {
+test('a click on a notification opens its conversation', async ({ alice, bob }) => {
   await alice.signsIn();
   await bob.signsIn();
   await bob.startsWith(alice);

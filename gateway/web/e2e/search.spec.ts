@@ -1,23 +1,12 @@
 // Finding what was said, and going there.
 
-import { expect, test, type Locator } from '@playwright/test';
+import { expect, type Locator } from '@playwright/test';
 
-import { Person, named } from './person';
+import { test } from './people';
+import { type Person } from './person';
 
-let alice: Person;
-let bob: Person;
-
-test.beforeEach(async ({ browser }) => {
-  alice = await Person.arrives(browser, named('alice'));
-  bob = await Person.arrives(browser, named('bob'));
-  await alice.signsIn();
-  await bob.signsIn();
-  await alice.startsWith(bob);
-});
-
-test.afterEach(async () => {
-  await alice.leaves();
-  await bob.leaves();
+test.beforeEach(async ({ alice, bob }) => {
+  await alice.meets(bob);
 });
 
 const field = (person: Person): Locator => person.page.getByTestId('search');
@@ -34,7 +23,7 @@ async function finds(person: Person, words: string, count: number): Promise<void
   }).toPass();
 }
 
-test('messages are found in all conversations, marked, and opened', async () => {
+test('messages are found in all conversations, marked, and opened', async ({ alice, bob }) => {
   await alice.writes('Schöne Grüße vom Flohmarkt');
   await alice.writes('the lamp is gone');
   await alice.creates('group', 'Flea market', [bob]);
@@ -68,7 +57,7 @@ test('messages are found in all conversations, marked, and opened', async () => 
   await expect(bob.conversation(alice)).toHaveCount(0);
 });
 
-test('a key leads to the search, and another one back', async () => {
+test('a key leads to the search, and another one back', async ({ alice, bob }) => {
   await alice.writes('the desk is oak');
   await alice.hasSent('the desk is oak');
   await alice.page.getByTestId('composer').press('Control+k');
@@ -87,7 +76,7 @@ test('a key leads to the search, and another one back', async () => {
   await expect(field(alice)).toBeFocused();
 });
 
-test('one conversation is searched, also on a phone', async () => {
+test('one conversation is searched, also on a phone', async ({ alice, bob }) => {
   await alice.writes('the desk is oak');
   await alice.creates('group', 'Flea market', [bob]);
   await alice.writes('an oak shelf');
@@ -111,8 +100,8 @@ test('one conversation is searched, also on a phone', async () => {
   await expect(hits(alice)).toHaveCount(2);
 });
 
-test('a message far back is shown with what is around it, and the way from there to the newest', async () => {
-  test.setTimeout(120_000);
+test('a message far back is shown with what is around it, and the way from there to the newest', async ({ alice, bob }) => {
+  test.setTimeout(180_000);
   const total = 320;
   await alice.writesAtOnce(bob, ['the needle', ...Array.from({ length: total - 1 }, (_, n) => `hay ${n + 2}`)]);
   await expect(alice.page.locator(`[data-testid="message"][data-seq="${total}"]`)).toBeVisible({ timeout: 30_000 });
