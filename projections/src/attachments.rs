@@ -44,15 +44,33 @@ pub struct Reservation {
     pub file: File,
 }
 
+/// If the files that the uploader has reserved within a day, and that were not removed again, would
+/// be more than `most` bytes with this one, nothing is reserved: the answer is how long it takes
+/// until there is room. A single file is always let in, and so are those that are reserved at the
+/// same moment.
+///
 /// # Errors
 /// If PostgreSQL does not answer.
-pub async fn reserve(pool: &PgPool, reservation: &Reservation) -> Result<(), Failure> {
+#[tracing::instrument(name = "projections.attachments.reserve", skip_all, err(level = "debug"))]
+pub async fn reserve(
+    pool: &PgPool,
+    reservation: &Reservation,
+    most: Option<u64>,
+) -> Result<Option<Duration>, Failure> {
     let Reservation { attachment_id, uploader_id, conversation_id, file } = reservation;
     let size = to_sql(file.size_bytes)?;
-    within(READ_DEADLINE, async {
-        let query = sqlx::query(
-            "INSERT INTO attachments (attachment_id, uploader_id, conversation_id, file_name, \
-             content_type, size_bytes) VALUES ($1, $2, $3, $4, $5, $6)",
+    let most = most.map(to_sql).transpose()?;
+    let wait: Option<i64> = within(READ_DEADLINE, async {
+        let query = sqlx::query_scalar(
+            "WITH in_the_way AS (SELECT ceil(extract(epoch FROM created_at - (now() - interval '1 d')) \
+             * 1000)::bigint AS ms FROM (SELECT a.created_at, \
+             sum(a.size_bytes) OVER (ORDER BY a.created_at DESC, a.attachment_id) AS since_then \
+             FROM attachments a WHERE a.uploader_id = $2 AND a.created_at > now() - interval '1 d') kept \
+             WHERE since_then + $6 > $7 ORDER BY created_at DESC LIMIT 1), \
+             reserved AS (INSERT INTO attachments (attachment_id, uploader_id, conversation_id, \
+             file_name, content_type, size_bytes) SELECT $1, $2, $3, $4, $5, $6 \
+             WHERE NOT EXISTS (SELECT FROM in_the_way)) \
+             SELECT ms FROM in_the_way",
         );
         let query = query
             .bind(attachment_id)
@@ -60,11 +78,12 @@ pub async fn reserve(pool: &PgPool, reservation: &Reservation) -> Result<(), Fai
             .bind(conversation_id.as_str())
             .bind(&file.file_name)
             .bind(&file.content_type)
-            .bind(size);
-        query.execute(pool).await?;
-        Ok(())
+            .bind(size)
+            .bind(most);
+        Ok(query.fetch_optional(pool).await?)
     })
-    .await
+    .await?;
+    wait.map(|ms| Ok(Duration::from_millis(from_sql(ms)?))).transpose()
 }
 
 /// How large the file is, and whether all of it has come; `None` if there is no such reservation.

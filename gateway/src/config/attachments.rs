@@ -7,7 +7,9 @@ use parley_runtime::config::Env;
 const SECRET: &str = "PARLEY_ATTACHMENTS_SECRET";
 const MIN_SECRET_BYTES: usize = 32;
 /// What the contract allows.
-const MAX_BYTES: u64 = 100 * 1_024 * 1_024;
+const MAX_BYTES: u64 = 100 * MEBIBYTE;
+const DAY_BYTES: u64 = 2_048 * MEBIBYTE;
+const MEBIBYTE: u64 = 1_024 * 1_024;
 
 /// Without a directory there are no attachments.
 #[derive(Clone)]
@@ -18,6 +20,8 @@ pub struct AttachmentsConfig {
     pub secret: String,
     /// The largest file.
     pub max_bytes: u64,
+    /// What a person may reserve in a day.
+    pub day_bytes: Option<u64>,
     pub upload_url_ttl: Duration,
     pub download_url_ttl: Duration,
     pub bounds: TransferBounds,
@@ -50,6 +54,8 @@ impl AttachmentsConfig {
             dir: dir.clone().unwrap_or_default(),
             secret: secret.clone().unwrap_or_default(),
             max_bytes: env.u64("PARLEY_ATTACHMENTS_MAX_BYTES", MAX_BYTES, 1..=MAX_BYTES),
+            day_bytes: Some(env.u64("PARLEY_ATTACHMENTS_DAY_BYTES", DAY_BYTES, 0..=i64::MAX as u64))
+                .filter(|most| *most > 0),
             upload_url_ttl: env.duration_seconds(
                 "PARLEY_ATTACHMENTS_UPLOAD_URL_SECONDS",
                 60 * MINUTE,

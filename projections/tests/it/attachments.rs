@@ -30,7 +30,7 @@ async fn uploaded(pool: &PgPool, id: u128, hours: i64) -> Uuid {
     let attachment_id = Uuid::from_u128(id);
     let (uploader_id, conversation_id) = (user("ann"), direct("ann", "bob"));
     let reservation = Reservation { attachment_id, uploader_id, conversation_id, file: file() };
-    reserve(pool, &reservation).await.unwrap();
+    assert_eq!(reserve(pool, &reservation, None).await.unwrap(), None);
     assert_eq!(awaited(pool, attachment_id).await.unwrap(), Some((7, false)));
     Arriving::begin(pool, attachment_id).await.unwrap().unwrap().arrived().await.unwrap();
     sqlx::query(

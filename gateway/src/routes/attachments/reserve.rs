@@ -1,5 +1,7 @@
 //! `POST /v1/attachments`: reserve a file, and get the address to upload it to.
 
+use std::time::Duration;
+
 use axum::{
     Json,
     extract::State,
@@ -75,13 +77,19 @@ async fn reserve(
     let file = body.file.validated(attachments.config.max_bytes).map_err(refused)?;
     let url = public_url(&state, &headers)?;
     may_send(&state, &caller, &conversation_id).await?;
-    if caller.scope == Scope::User {
-        state.commands.rates().attachment(&caller.user_id).await?;
-    }
+    let most = match caller.scope {
+        Scope::User => {
+            state.commands.rates().attachment(&caller.user_id).await?;
+            attachments.config.day_bytes
+        }
+        Scope::Service => None,
+    };
     let (attachment_id, content_type) = (Uuid::now_v7(), file.content_type.clone());
     let uploader_id = caller.user_id.clone();
     let reservation = Reservation { attachment_id, uploader_id, conversation_id, file };
-    note(&state.pool, &reservation).await?;
+    if let Some(wait) = note(&state.pool, &reservation, most).await? {
+        return Err(full(wait).into());
+    }
     let ttl = i64::try_from(attachments.config.upload_url_ttl.as_millis()).unwrap_or(i64::MAX);
     let expires_at = Timestamp::from_unix_millis(state.now().unix_millis().saturating_add(ttl));
     let addresses = &attachments.addresses;
@@ -95,6 +103,12 @@ async fn reserve(
     };
     let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
     Ok((StatusCode::CREATED, no_store, Json(reserved)).into_response())
+}
+
+fn full(wait: Duration) -> Problem {
+    let detail = "these are more bytes than a person may attach in a day";
+    let retry_after_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
+    Problem { retry_after_ms: Some(retry_after_ms), ..Problem::new(Code::RateLimited, detail) }
 }
 
 fn refused(invalid: InvalidBody) -> Problem {
