@@ -9,6 +9,7 @@ const MIN_SECRET_BYTES: usize = 32;
 /// What the contract allows.
 const MAX_BYTES: u64 = 100 * MEBIBYTE;
 const DAY_BYTES: u64 = 2_048 * MEBIBYTE;
+const MAX_DAY_BYTES: u64 = 1 << 50;
 const MEBIBYTE: u64 = 1_024 * 1_024;
 
 /// Without a directory there are no attachments.
@@ -20,7 +21,7 @@ pub struct AttachmentsConfig {
     pub secret: String,
     /// The largest file.
     pub max_bytes: u64,
-    /// What a person may reserve in a day.
+    /// What a person may reserve in a day; `None`: any.
     pub day_bytes: Option<u64>,
     pub upload_url_ttl: Duration,
     pub download_url_ttl: Duration,
@@ -50,12 +51,12 @@ impl AttachmentsConfig {
         const DAY: u64 = 24 * 60 * MINUTE;
         let dir = env.opt_path("PARLEY_ATTACHMENTS_DIR");
         let secret = env.opt_secret(SECRET, MIN_SECRET_BYTES);
+        let day_bytes = env.u64("PARLEY_ATTACHMENTS_DAY_BYTES", DAY_BYTES, 0..=MAX_DAY_BYTES);
         let config = Self {
             dir: dir.clone().unwrap_or_default(),
             secret: secret.clone().unwrap_or_default(),
             max_bytes: env.u64("PARLEY_ATTACHMENTS_MAX_BYTES", MAX_BYTES, 1..=MAX_BYTES),
-            day_bytes: Some(env.u64("PARLEY_ATTACHMENTS_DAY_BYTES", DAY_BYTES, 0..=i64::MAX as u64))
-                .filter(|most| *most > 0),
+            day_bytes: (day_bytes > 0).then_some(day_bytes),
             upload_url_ttl: env.duration_seconds(
                 "PARLEY_ATTACHMENTS_UPLOAD_URL_SECONDS",
                 60 * MINUTE,
