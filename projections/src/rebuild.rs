@@ -41,6 +41,7 @@ pub async fn rebuild(
 ) -> Result<(), Error> {
     let second = Second::create(config, "parley_rebuild").await?;
     second.catch_up(nats, &progress).await?;
+    second.analyze().await?;
     swap::swap(&second, nats).await?;
     Ok(second.remove().await?)
 }

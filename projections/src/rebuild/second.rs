@@ -8,7 +8,7 @@ use parley_nats::{
 };
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 
-use super::Progress;
+use super::{Progress, tables::VIEWS};
 use crate::{
     Config, Failure,
     apply::{NotApplied, apply},
@@ -123,6 +123,16 @@ impl Second {
         }
         connection.close().await?;
         Ok(())
+    }
+
+    /// Tells PostgreSQL what is in the tables. It would find out by itself within minutes, and plan
+    /// badly for readers until then.
+    pub async fn analyze(&self) -> Result<(), Failure> {
+        let tables: Vec<&str> = VIEWS.iter().map(|view| view.table).collect();
+        let mut connection = self.connect().await?;
+        let statement = format!("VACUUM (ANALYZE) {}", tables.join(", "));
+        sqlx::query(&statement).execute(&mut connection).await?;
+        Ok(connection.close().await?)
     }
 
     /// Takes the schema away, and lets the next one begin.

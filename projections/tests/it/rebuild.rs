@@ -103,6 +103,7 @@ async fn views_are_compared_with_the_log_and_made_anew_while_it_goes_on() {
     assert_exact(&pool, &log).await;
     assert_eq!(verify(&config, &nats, |_| ()).await.unwrap(), []);
     assert_eq!(count(&pool, "last_seen").await, 1);
+    assert!(count(&pool, "pg_stats WHERE tablename = 'messages'").await > 0, "plans are as before");
     assert_eq!(count(&pool, "pg_namespace WHERE nspname LIKE 'parley%'").await, 0);
     let before = log.last();
     log.send("ann", "bob", "and on it goes");
