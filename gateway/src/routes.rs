@@ -18,9 +18,9 @@ mod clear_title;
 mod connect;
 mod conversation;
 mod create_conversation;
+mod cursors;
 mod decisions;
 mod delete_message;
-mod delivery_cursor;
 mod dev_outbox;
 mod dev_token;
 mod devices;
@@ -36,7 +36,6 @@ mod openapi;
 mod plain_page;
 mod presence;
 mod put_member;
-mod read_cursor;
 mod ready;
 mod receipts;
 mod remove_member;
@@ -107,8 +106,8 @@ fn endpoints(state: &AppState) -> Vec<Endpoint> {
         remove_reaction::endpoint(),
         history::endpoint(),
         search::endpoint(),
-        read_cursor::endpoint(),
-        delivery_cursor::endpoint(),
+        cursors::read(),
+        cursors::delivery(),
         receipts::endpoint(),
         put_member::endpoint(),
         remove_member::endpoint(),
