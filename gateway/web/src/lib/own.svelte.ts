@@ -43,15 +43,15 @@ export class Own {
 
   /** What no sync has told yet; answers the key for web push, if this server has one. */
   async load(): Promise<string | undefined> {
-    const { settings, contacts, devices } = this.host.state.account;
-    const [endpoints, ...parts] = await Promise.all([
+    const told = this.host.state.account;
+    const [{ endpoints, vapidPublicKey }, settings, contacts, devices] = await Promise.all([
       this.host.authorized(getEndpoints),
-      settings ?? this.host.authorized(getSettings),
-      contacts ?? this.host.authorized(getContacts),
-      devices ?? this.host.authorized(getDevices),
+      told.settings ? undefined : this.host.authorized(getSettings),
+      told.contacts ? undefined : this.host.authorized(getContacts),
+      told.devices ? undefined : this.host.authorized(getDevices),
     ]);
-    this.#learn({ endpoints: endpoints.endpoints, settings: parts[0], contacts: parts[1], devices: parts[2] });
-    return endpoints.vapidPublicKey;
+    this.#learn({ endpoints, settings, contacts, devices });
+    return vapidPublicKey;
   }
 
   /** Shown at once; put back if it is refused. */

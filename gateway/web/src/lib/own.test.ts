@@ -3,9 +3,11 @@ import { afterEach, expect, it, vi } from 'vitest';
 import type { Host } from './host';
 import { Own } from './own.svelte';
 import type { Account, Json } from './protocol';
-import type { State } from './store/state';
+import { apply } from './store/apply';
+import { initialState, type State } from './store/state';
 
 interface Asked {
+  readonly path: string;
   readonly settings: Json;
   answers(status: number, body: Json): Promise<void>;
 }
@@ -15,22 +17,29 @@ const settled = (): Promise<void> => new Promise((done) => setTimeout(done));
 /** A server that answers when it is told to. */
 function begin(account: Account) {
   const asked: Asked[] = [];
-  const state = { account } as State;
+  let state: State = { ...initialState('alice'), account };
   const host: Host = {
     me: 'alice',
-    state,
-    dispatch: (input) => input.type === 'local.account' && Object.assign(state, { account: { ...state.account, ...input.account } }),
+    get state() {
+      return state;
+    },
+    dispatch: (input) => void (state = apply(state, input)),
     authorized: (call) => call('token'),
   };
-  vi.stubGlobal('fetch', (_: string, { body }: { body: string }) =>
+  vi.stubGlobal('fetch', (path: string, { body = '{}' }: { body?: string }) =>
     new Promise((resolve) =>
       asked.push({
+        path,
         settings: JSON.parse(body) as Json,
         answers: (status, answer) => (resolve(Response.json(answer, { status })), settled()),
       }),
     ),
   );
-  const happened = (version: number, settings: Json): void => void Object.assign(state, { account: { version, settings } });
+  const happened = (version: number, settings: Json): void =>
+    host.dispatch({
+      type: 'event',
+      event: { id: `e-${version}`, type: 'preferences.set', subject: 'a.alice', time: '2026-11-22T12:00:00.000Z', version, actor: 'alice', data: settings },
+    });
   return { own: new Own(host), asked, happened };
 }
 
@@ -73,4 +82,24 @@ it('what is refused is put back, and hinders nothing', async () => {
   expect(asked[1]?.settings).toEqual({ locale: 'de' });
   await asked[1]?.answers(200, { version: 8 });
   await kept;
+});
+
+it('what is read while an event comes does not take it back', async () => {
+  const { own, asked, happened } = begin({ version: 7 });
+  const loaded = own.load();
+  await settled();
+  happened(8, { readReceipts: false });
+  const answers: Json = { 'v1/settings': { readReceipts: true }, 'v1/contacts': { contacts: [] }, 'v1/devices': { devices: [] } };
+  for (const { path, answers: answer } of asked) await answer(200, (answers[path] as Json | undefined) ?? { endpoints: [] });
+  await loaded;
+  expect(own.settings).toEqual({ readReceipts: false });
+
+  // Once they are known they are not asked for again, nor put back to what they were.
+  const again = own.load();
+  await settled();
+  happened(9, { readReceipts: true });
+  await asked.at(-1)?.answers(200, { endpoints: [] });
+  await again;
+  expect(asked).toHaveLength(5);
+  expect(own.settings).toEqual({ readReceipts: true });
 });

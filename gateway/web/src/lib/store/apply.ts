@@ -47,8 +47,11 @@ export function apply(state: State, input: Input): State {
         ? state
         : withConversation(state, { ...merged, historyDone });
     }
-    case 'local.account':
-      return { ...state, account: mergeAccount(state.account, { ...input.account, version: undefined }) };
+    case 'local.account': {
+      // It was read while events went on coming: what they say of it holds, once and for all.
+      const account = mergeAccount(state.account, { ...input.account, version: undefined });
+      return state.aside.reduce(layAccountEvent, { ...state, account });
+    }
     case 'local.moment':
       return atMoment(state, input.at);
     case 'ready':
