@@ -23,6 +23,10 @@ interface Entry {
 export class Drafts {
   #entries = $state.raw<Readonly<Record<string, Entry>>>({});
   #timers = new Map<string, { timer: ReturnType<typeof setTimeout>; since: number }>();
+  /** A draft of theirs is on its way: the next one waits for its answer. */
+  #saving = new Set<string>();
+  /** The account has a draft of theirs, or may get one yet: it is to be taken back once it was sent. */
+  #told = new Set<string>();
 
   constructor(
     private readonly host: Host,
@@ -35,7 +39,9 @@ export class Drafts {
     const kept = readJson(this.store, this.#key());
     if (!isRecord(kept)) return;
     for (const [id, one] of Object.entries(kept)) {
-      if (isRecord(one) && typeof one.at === 'number') this.#set(id, { text: text(one.text) ?? '', at: one.at });
+      if (!isRecord(one) || typeof one.at !== 'number') continue;
+      this.#set(id, { text: text(one.text) ?? '', at: one.at });
+      this.#told.add(id);
     }
   }
 
@@ -66,6 +72,7 @@ export class Drafts {
   reset(): void {
     for (const { timer } of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
+    this.#told.clear();
     this.#entries = {};
   }
 
@@ -87,12 +94,24 @@ export class Drafts {
     clearTimeout(this.#timers.get(conversationId)?.timer);
     this.#timers.delete(conversationId);
     const entry = this.#entries[conversationId];
-    if (!entry || entry.version !== undefined) return;
+    if (!entry || entry.version !== undefined || this.#saving.has(conversationId)) return;
     // Begun and sent within a moment: nobody heard of it.
-    if (entry.text === '' && this.#saved(conversationId) === '') return this.#done(conversationId, entry, 0);
+    const isTold = this.#told.has(conversationId) || this.#saved(conversationId) !== '';
+    if (entry.text === '' && !isTold) return this.#done(conversationId, entry, 0);
+    this.#saving.add(conversationId);
+    this.#told.add(conversationId);
+    await this.#try(conversationId, entry);
+    this.#saving.delete(conversationId);
+    const newest = this.#entries[conversationId];
+    if (newest && newest.at !== entry.at && !this.#timers.has(conversationId)) await this.#push(conversationId);
+  }
+
+  async #try(conversationId: string, entry: Entry): Promise<void> {
     try {
       const savedAt = new Date(entry.at).toISOString();
-      this.#done(conversationId, entry, await this.host.authorized((token) => this.save(token, conversationId, entry.text, savedAt)));
+      const version = await this.host.authorized((token) => this.save(token, conversationId, entry.text, savedAt));
+      if (entry.text === '') this.#told.delete(conversationId);
+      this.#done(conversationId, entry, version);
     } catch (error) {
       // What the server does not take stays with this tab.
       const refused = error instanceof ApiError && error.status >= 400 && error.status < 500 && error.status !== 429;

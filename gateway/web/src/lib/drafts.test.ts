@@ -103,6 +103,38 @@ describe('a draft', () => {
     expect(saves).toEqual([]);
   });
 
+  it('that is sent while it is being saved is taken back', async () => {
+    const { drafts, saves, heard, last } = begin();
+    drafts.write(PAIR, 'hello');
+    drafts.flush(PAIR);
+    drafts.write(PAIR, '');
+    drafts.flush(PAIR);
+    // The one must not overtake the other.
+    expect(saves.map(({ words }) => words)).toEqual(['hello']);
+    await last().answer(7);
+    expect(saves.map(({ words }) => words)).toEqual(['hello', '']);
+    heard(7, 'hello', saves[0]?.savedAt ?? '');
+    expect(drafts.of(PAIR)).toBe('');
+    await last().answer(8);
+    heard(8, '', last().savedAt);
+    expect(drafts.of(PAIR)).toBe('');
+    // From now on it is nobody's business again.
+    drafts.write(PAIR, 'x');
+    drafts.write(PAIR, '');
+    drafts.flush(PAIR);
+    expect(saves).toHaveLength(2);
+  });
+
+  it('whose saving failed may have been saved, and is taken back', async () => {
+    const { drafts, saves, last } = begin();
+    drafts.write(PAIR, 'hello');
+    drafts.flush(PAIR);
+    drafts.write(PAIR, '');
+    drafts.flush(PAIR);
+    await last().fail(new ApiError(0, 'network', ''));
+    expect(saves.map(({ words }) => words)).toEqual(['hello', '']);
+  });
+
   it('survives a reload when it could not be saved, and is saved then', async () => {
     const before = begin();
     before.drafts.write(PAIR, 'kept');
