@@ -163,7 +163,7 @@ async fn searches_wait_for_each_other_and_nobody_else_for_them() {
     say(&world, "ann", "d.ann.bob", "c-1", "needle").await;
     found(&world, "bob", "q=needle", &of("d.ann.bob", &[1])).await;
     // A search asks how far the views are, and gets no answer.
-    let pool = parley_projections::connect(&database, "test", 1).unwrap();
+    let pool = parley_projections::connect(&database, "test", 2).unwrap();
     let mut lock = pool.begin().await.unwrap();
     sqlx::query("LOCK TABLE checkpoints IN ACCESS EXCLUSIVE MODE")
         .execute(&mut *lock)
@@ -173,8 +173,9 @@ async fn searches_wait_for_each_other_and_nobody_else_for_them() {
     let meanwhile = async {
         let waiting = "SELECT count(*) FROM pg_stat_activity \
             WHERE wait_event_type = 'Lock' AND query LIKE 'SELECT shard, position%'";
+        // Not in the transaction: that would see the same activity until its end.
         let has_its_turn = async {
-            while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut *lock).await.unwrap() == 0 {}
+            while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&pool).await.unwrap() == 0 {}
         };
         tokio::time::timeout(Duration::from_secs(4), has_its_turn).await.unwrap();
         let refused = world.get("/v1/search?q=needle", "bob").await;
