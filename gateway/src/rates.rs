@@ -327,9 +327,11 @@ fn remember<T: Eq + Hash>(set: &Mutex<HashSet<T>>, what: T, max: usize) {
 }
 
 fn too_many(retry_after: Duration) -> Problem {
+    limited("this is more than is allowed in a while", retry_after)
+}
+
+/// Refuses what may be asked for again after this long.
+pub fn limited(detail: &str, retry_after: Duration) -> Problem {
     let millis = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
-    Problem {
-        retry_after_ms: Some(millis.max(1)),
-        ..Problem::new(Code::RateLimited, "this is more than is allowed in a while")
-    }
+    Problem { retry_after_ms: Some(millis.max(1)), ..Problem::new(Code::RateLimited, detail) }
 }

@@ -6,6 +6,7 @@
 mod access;
 mod accounts;
 mod arbitrary;
+mod attachment_limits;
 mod attachments;
 mod changes;
 mod conversations;

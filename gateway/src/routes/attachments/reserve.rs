@@ -1,7 +1,5 @@
 //! `POST /v1/attachments`: reserve a file, and get the address to upload it to.
 
-use std::time::Duration;
-
 use axum::{
     Json,
     extract::State,
@@ -27,6 +25,7 @@ use crate::{
     auth::Identity,
     error::ApiError,
     openapi::Operation,
+    rates::limited,
     routes::{
         Endpoint,
         extract::{Caller, JsonBody, public_url},
@@ -88,7 +87,7 @@ async fn reserve(
     let uploader_id = caller.user_id.clone();
     let reservation = Reservation { attachment_id, uploader_id, conversation_id, file };
     if let Some(wait) = note(&state.pool, &reservation, most).await? {
-        return Err(full(wait).into());
+        return Err(limited("these are more bytes than a person may attach in a day", wait).into());
     }
     let ttl = i64::try_from(attachments.config.upload_url_ttl.as_millis()).unwrap_or(i64::MAX);
     let expires_at = Timestamp::from_unix_millis(state.now().unix_millis().saturating_add(ttl));
@@ -103,12 +102,6 @@ async fn reserve(
     };
     let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
     Ok((StatusCode::CREATED, no_store, Json(reserved)).into_response())
-}
-
-fn full(wait: Duration) -> Problem {
-    let detail = "these are more bytes than a person may attach in a day";
-    let retry_after_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
-    Problem { retry_after_ms: Some(retry_after_ms), ..Problem::new(Code::RateLimited, detail) }
 }
 
 fn refused(invalid: InvalidBody) -> Problem {

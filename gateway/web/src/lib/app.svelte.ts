@@ -200,6 +200,7 @@ export class App {
     this.link = { state: 'connecting' };
     this.#ends.stop();
     this.drafts.reset();
+    this.own.reset();
     this.histories.reset();
     this.compose.reset();
     this.search.close();

@@ -135,6 +135,16 @@ describe('a draft', () => {
     expect(saves.map(({ words }) => words)).toEqual(['hello', '']);
   });
 
+  it('that was sent is taken back after a reload, too', () => {
+    const before = begin();
+    before.drafts.write(PAIR, 'hello');
+    before.drafts.flush(PAIR);
+    before.drafts.write(PAIR, '');
+    const after = begin(before.store);
+    after.drafts.online();
+    expect(after.saves.map(({ words }) => words)).toEqual(['']);
+  });
+
   it('survives a reload when it could not be saved, and is saved then', async () => {
     const before = begin();
     before.drafts.write(PAIR, 'kept');

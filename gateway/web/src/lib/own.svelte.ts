@@ -72,11 +72,18 @@ export class Own {
   /** What was stored before it, and itself; what came after it has its own turn. */
   async #save(pending: Pending): Promise<number> {
     if (!this.host.state.account.settings) this.#learn({ settings: await this.host.authorized(getSettings) });
+    // Somebody else is signed in by now.
+    if (!this.#pending.includes(pending)) return 0;
     const { settings, version = -1 } = this.host.state.account;
     this.#pending = this.#pending.filter((one) => one.version === undefined || one.version > version);
     const upTo = this.#pending.slice(0, this.#pending.indexOf(pending) + 1);
     const whole = upTo.reduce(changed, settings) ?? {};
     return this.host.authorized((token) => putSettings(token, whole));
+  }
+
+  /** Signed out: what one person changed is nothing to the next. */
+  reset(): void {
+    this.#pending = [];
   }
 
   async addEndpoint(channel: ChannelName, where: { address: string } | { subscription: Json }): Promise<void> {

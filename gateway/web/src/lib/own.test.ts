@@ -70,6 +70,19 @@ it('two changes one after the other are both kept, and shown all the time', asyn
   expect(own.settings).toEqual({ locale: 'de' });
 });
 
+it('what one person has changed is nothing to the next', async () => {
+  const { own, asked, happened } = begin({ version: 7, settings: {} });
+  const first = own.set(() => ({ locale: 'de' }));
+  const waiting = own.set(() => ({ readReceipts: false }));
+  await settled();
+  own.reset();
+  await asked[0]?.answers(200, { version: 8 });
+  await Promise.all([first, waiting]);
+  expect(asked).toHaveLength(1);
+  happened(8, {});
+  expect(own.settings).toEqual({});
+});
+
 it('what is refused is put back, and hinders nothing', async () => {
   const { own, asked } = begin({ version: 7, settings: {} });
   const refused = own.set(() => ({ timeZone: 'Nowhere' }));
